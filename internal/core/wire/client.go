@@ -17,11 +17,11 @@ const maxClientName = 40
 type versionStyle uint8
 
 const (
-	dotted      versionStyle = iota // 4520 is 4.5.2, 5731 is 5.7.3.1
-	threeDigits                     // 355W is 3.5.5: the fourth is a mark of the build
-	twoTwo                          // 0205 is 2.05
-	twoTwoPlain                     // 0203 is 2.3
-	transmission                    // 3000 is 3.00, 4060 is 4.0.6
+	dotted       versionStyle = iota // 4520 is 4.5.2, 5731 is 5.7.3.1
+	threeDigits                      // 355W is 3.5.5: the fourth is a mark of the build
+	twoTwo                           // 0205 is 2.05
+	twoTwoPlain                      // 0203 is 2.3
+	transmission                     // 3000 is 3.00, 4060 is 4.0.6
 	noVersion
 )
 
