@@ -1,0 +1,138 @@
+package metainfo
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+
+	"shoal/internal/core/bencode"
+)
+
+// ErrLayer is wrapped when a piece layer or a part of one does not lead to the file's root.
+var ErrLayer = errors.New("the hashes do not lead to the file's root")
+
+// planLayers makes an empty entry for every file that is longer than a piece, which is what has a layer of its own.
+func (m *Metainfo) planLayers() {
+	if m.Info.Version&V2 == 0 {
+		return
+	}
+	n := 0
+	for f := range m.Info.Files {
+		if m.hasLayer(f) {
+			n++
+		}
+	}
+	if n == 0 {
+		return
+	}
+	m.layers = make([]layer, 0, n)
+	for f := range m.Info.Files {
+		if m.hasLayer(f) {
+			m.layers = append(m.layers, layer{file: f})
+		}
+	}
+}
+
+func (m *Metainfo) hasLayer(f int) bool {
+	return !m.Info.Files[f].Pad && m.Info.Files[f].Length > m.Info.PieceLength
+}
+
+// layerOf returns the entry of a file, nil if it has none.
+func (m *Metainfo) layerOf(file int) *layer {
+	n := sort.Search(len(m.layers), func(n int) bool { return m.layers[n].file >= file })
+	if n == len(m.layers) || m.layers[n].file != file {
+		return nil
+	}
+	return &m.layers[n]
+}
+
+// Layer returns the piece layer of a file, 32 bytes a piece, or nil if it is missing or the file has none because it
+// fits in one piece. It must not be changed.
+func (m *Metainfo) Layer(file int) []byte {
+	if l := m.layerOf(file); l != nil {
+		return l.hashes
+	}
+	return nil
+}
+
+// MissingLayers returns the files that are longer than a piece and whose layer is unknown.
+func (m *Metainfo) MissingLayers() []int {
+	var files []int
+	for _, l := range m.layers {
+		if l.hashes == nil {
+			files = append(files, l.file)
+		}
+	}
+	return files
+}
+
+// SetLayer gives the piece layer of a file: the concatenated 32-byte hashes of its pieces (BEP 52). It is kept only if it
+// leads to the file's root; otherwise the error wraps ErrLayer. m keeps the slice. Other files of the same root and
+// length get the layer too.
+func (m *Metainfo) SetLayer(file int, hashes []byte) error {
+	l := m.layerOf(file)
+	if l == nil {
+		return fmt.Errorf("metainfo: file %d has no piece layer", file)
+	}
+	if err := m.checkLayer(file, hashes); err != nil {
+		return err
+	}
+	f := &m.Info.Files[file]
+	for n := range m.layers {
+		if g := &m.Info.Files[m.layers[n].file]; m.layers[n].hashes == nil && g.Root == f.Root && g.Length == f.Length {
+			m.layers[n].hashes = hashes
+		}
+	}
+	m.raw = nil // what was parsed lacks this layer
+	return nil
+}
+
+// checkLayer verifies a layer against the root of a file that has one.
+func (m *Metainfo) checkLayer(file int, hashes []byte) error {
+	f := &m.Info.Files[file]
+	first, end := m.Info.FilePieces(file)
+	if len(hashes) != 32*(end-first) {
+		return fmt.Errorf("metainfo: file %d: %d bytes of hashes for %d pieces: %w", file, len(hashes), end-first, ErrLayer)
+	}
+	if layerRoot(hashes, m.Info.pieceLevel(), ceilPow2(end-first)) != f.Root {
+		return fmt.Errorf("metainfo: file %d: %w", file, ErrLayer)
+	}
+	return nil
+}
+
+// pieceLevel returns the level of the hash tree where one node covers a piece: 0 for pieces of one block.
+func (i *Info) pieceLevel() int { return log2(int(i.PieceLength / BlockSize)) }
+
+// readLayers reads the dictionary "piece layers". Every entry must belong to a file and be right.
+func (m *Metainfo) readLayers(dict bencode.Value) error {
+	byRoot := make([]int, len(m.layers)) // entries of m.layers in order of their roots
+	for n := range byRoot {
+		byRoot[n] = n
+	}
+	root := func(n int) []byte { return m.Info.Files[m.layers[n].file].Root[:] }
+	slices.SortStableFunc(byRoot, func(a, b int) int { return bytes.Compare(root(a), root(b)) })
+	for key, v := range dict.Pairs() {
+		hashes, ok := v.Bytes()
+		if !ok || len(key) != 32 {
+			return refuse("piece layers holds something that is not a layer")
+		}
+		at, found := slices.BinarySearchFunc(byRoot, key, func(n int, key []byte) int { return bytes.Compare(root(n), key) })
+		if !found {
+			return refuse("piece layers has an entry that belongs to no file longer than a piece")
+		}
+		for first := at; at < len(byRoot) && bytes.Equal(root(byRoot[at]), key); at++ {
+			l := &m.layers[byRoot[at]]
+			if at > first && m.Info.Files[l.file].Length == m.Info.Files[m.layers[byRoot[first]].file].Length {
+				l.hashes = hashes // the same file again
+				continue
+			}
+			if err := m.checkLayer(l.file, hashes); err != nil {
+				return &Error{Reason: "a piece layer is wrong", Err: err}
+			}
+			l.hashes = hashes
+		}
+	}
+	return nil
+}
