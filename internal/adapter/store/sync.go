@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"strings"
+)
+
+// manyFiles is from how many files on one flush of the whole file system is
+// cheaper than one for each.
+const manyFiles = 64
+
+// Sync flushes to the device what was written since the last Sync: the bytes
+// of files first, then the folders whose names changed. What Sync could not do
+// is left for the next one. On return without error every piece that was
+// written before the call is on the device.
+func (c *Content) Sync(ctx context.Context) error {
+	c.mu.Lock()
+	files, folders := c.unsynced, c.folders
+	c.unsynced, c.folders = nil, make(map[string]struct{})
+	c.mu.Unlock()
+	done, err := c.syncFiles(ctx, files)
+	if err != nil {
+		c.restore(files[done:], folders)
+		return err
+	}
+	for key := range folders {
+		if err := c.syncFolder(key); err != nil {
+			c.restore(nil, folders)
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// restore gives unfinished work back.
+func (c *Content) restore(files []int, folders map[string]struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range files {
+		st := c.slot(f)
+		if st.flags.Or(unsynced)&unsynced == 0 {
+			c.unsynced = append(c.unsynced, f)
+		} else if !containsInt(c.unsynced, f) {
+			c.unsynced = append(c.unsynced, f)
+		}
+	}
+	for key := range folders {
+		c.folders[key] = struct{}{}
+	}
+}
+
+func (c *Content) slot(f int) *fileState {
+	if f < 0 {
+		return &c.parts
+	}
+	return &c.files[f]
+}
+
+// syncFiles flushes files and tells how many are done.
+func (c *Content) syncFiles(ctx context.Context, files []int) (int, error) {
+	// The mark goes first: a write that comes while flushing sets it again
+	// and is left to the next Sync.
+	if len(files) >= manyFiles {
+		for _, f := range files {
+			c.slot(f).flags.And(^unsynced)
+		}
+		err := c.syncEverything()
+		if err == nil {
+			return len(files), nil
+		}
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return 0, err
+		}
+	}
+	for n, f := range files {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
+		c.slot(f).flags.And(^unsynced)
+		if err := c.syncFile(f); err != nil {
+			return n, err
+		}
+	}
+	return len(files), nil
+}
+
+// syncEverything flushes the file systems of the content and of the parts.
+func (c *Content) syncEverything() error {
+	d, err := c.folder(nil, false)
+	if err != nil {
+		return err
+	}
+	defer d.release()
+	dir, err := d.file()
+	if err != nil {
+		return fault("sync", c.dir, err)
+	}
+	if err := syncAll(dir); err != nil {
+		return fault("sync", c.dir, err)
+	}
+	if h := c.parts.handle.Load(); h != nil && h.retain() {
+		defer h.release()
+		return fault("sync", c.partsPath, syncData(h.f))
+	}
+	return nil
+}
+
+func (c *Content) syncFile(f int) error {
+	if f < 0 {
+		h, err := c.openParts()
+		if err != nil {
+			return err
+		}
+		defer h.release()
+		return fault("sync", c.partsPath, syncData(h.f))
+	}
+	h, _, err := c.open(f, 0, false)
+	if errors.Is(err, ErrChanged) {
+		return nil // gone: nothing of ours is left to flush; Changed tells
+	}
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	return fault("sync", c.Path(f), syncData(h.f))
+}
+
+// syncFolder flushes the names in a folder. Windows flushes them by itself.
+func (c *Content) syncFolder(key string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	var comps []string
+	if key != "" {
+		comps = strings.Split(key, "/")
+	}
+	d, err := c.folder(comps, false)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer d.release()
+	dir, err := d.file()
+	if err == nil {
+		err = dir.Sync()
+	}
+	return fault("sync", c.fullPath(comps), err)
+}
+
+func containsInt(list []int, n int) bool {
+	for _, v := range list {
+		if v == n {
+			return true
+		}
+	}
+	return false
+}

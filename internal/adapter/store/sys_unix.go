@@ -1,0 +1,88 @@
+//go:build unix
+
+package store
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// openRegular are the flags that keep a link, or a pipe without a writer, from
+// being opened by a name that was just seen to be a file.
+const openRegular = os.O_RDONLY | syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_CLOEXEC
+
+// freeBytes asks the file system of an existing path.
+func freeBytes(path string) (free, total int64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return 0, 0, &fs.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	unit := uint64(st.Bsize)
+	return int64(uint64(st.Bavail) * unit), int64(uint64(st.Blocks) * unit), nil
+}
+
+// systemKind sorts the system's error numbers.
+func systemKind(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return ErrFull
+	case errors.Is(err, syscall.EROFS):
+		return ErrReadOnly
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		return ErrDenied
+	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.ENXIO), errors.Is(err, syscall.ENODEV):
+		return ErrIO
+	case errors.Is(err, syscall.ELOOP):
+		return ErrLink
+	}
+	return nil
+}
+
+// identity is the inode number, and whether any name still leads to it.
+func identity(fi fs.FileInfo) (ino uint64, linked bool) {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, true
+	}
+	return uint64(st.Ino), st.Nlink > 0
+}
+
+// sparse reports whether a file occupies less than its length.
+func sparse(fi fs.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && int64(st.Blocks)*512 < fi.Size()
+}
+
+// nextData is the offset of the first byte at or after off that is not in a
+// hole; size of the file when there is none. Where the file system cannot
+// tell, everything is data.
+func nextData(f *os.File, off, size int64) int64 {
+	return seekExtent(f, off, size, unix.SEEK_DATA, off)
+}
+
+// nextHole is the offset of the first hole at or after off.
+func nextHole(f *os.File, off, size int64) int64 {
+	return seekExtent(f, off, size, unix.SEEK_HOLE, size)
+}
+
+func seekExtent(f *os.File, off, size int64, whence int, unknown int64) int64 {
+	// The shared file offset that lseek moves is used by nobody: all reads
+	// and writes carry their own.
+	at, err := unix.Seek(int(f.Fd()), off, whence)
+	runtime.KeepAlive(f)
+	switch {
+	case err == nil:
+		return min(at, size)
+	case errors.Is(err, unix.ENXIO):
+		return size
+	}
+	return unknown
+}
+
+// makeSparse is for systems where a file must be told; here it is not needed.
+func makeSparse(*os.File) {}
