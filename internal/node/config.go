@@ -65,7 +65,7 @@ type LogConfig struct {
 type RateText api.Rate
 
 // UnmarshalText reads a rate as api.ParseRate does.
-func (r *RateText) UnmarshalText(b []byte) error { return (*api.Rate)(r).UnmarshalText(b) }
+func (r *RateText) UnmarshalText(b []byte) error { return (*api.Rate)(r).Set(string(b)) }
 
 // MarshalText writes what UnmarshalText reads.
 func (r RateText) MarshalText() ([]byte, error) { return []byte(api.Rate(r).String()), nil }

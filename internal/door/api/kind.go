@@ -142,6 +142,3 @@ func KindOf(err error) Kind {
 	}
 	return dataKind(err)
 }
-
-// dataKind finds errors of the core that mean wrong data.
-func dataKind(error) Kind { return Internal }

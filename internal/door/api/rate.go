@@ -139,14 +139,12 @@ func (r Rate) String() string {
 	return FormatSize(int64(r)) + "/s"
 }
 
-// UnmarshalText reads a rate from a configuration file or a flag.
-func (r *Rate) UnmarshalText(b []byte) (err error) {
-	*r, err = ParseRate(string(b))
+// Set and Type make *Rate the value of a flag. (There is no UnmarshalText: in JSON
+// a rate is a number.)
+func (r *Rate) Set(s string) (err error) {
+	*r, err = ParseRate(s)
 	return err
 }
-
-// Set and Type make *Rate a flag value.
-func (r *Rate) Set(s string) error { return r.UnmarshalText([]byte(s)) }
 
 // Type names the value in a command's usage.
 func (r *Rate) Type() string { return "RATE" }

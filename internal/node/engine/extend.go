@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"net/netip"
+	"time"
+
+	"shoal/internal/core/metainfo"
+	"shoal/internal/core/swarm"
+	"shoal/internal/core/wire"
+)
+
+// ourReqQ is how many requests we queue for a peer; swarm enforces it.
+const ourReqQ = 2000
+
+// sendExtHandshake tells what we can (BEP 10), once and again when it has changed.
+func (s *Share) sendExtHandshake(c *conn) {
+	h := wire.ExtHandshake{M: wire.Local(s.private()), Port: s.e.port, Version: s.e.cfg.Version, ReqQ: ourReqQ}
+	if c.addr.IsValid() {
+		h.YourIP = c.addr.Addr()
+	}
+	if s.meta != nil {
+		h.MetadataSize = int64(len(s.meta.InfoBytes))
+		h.UploadOnly = s.row.Complete
+	}
+	c.out = h.Append(c.out)
+	c.extSent = true
+	s.touch(c)
+}
+
+func (s *Share) private() bool { return s.meta != nil && s.meta.Info.Private }
+
+// tellUploadOnly tells peers that we want nothing more (BEP 21).
+func (s *Share) tellUploadOnly() {
+	for _, c := range s.conns {
+		if c != nil && c.up && c.extSent && c.ext.M.UploadOnly != 0 {
+			c.out = wire.AppendUploadOnly(c.out, c.ext.M.UploadOnly, true)
+			s.touch(c)
+		}
+	}
+}
+
+// client is what the peer calls itself, printable.
+func (c *conn) client() string {
+	if name := c.ext.Client(); name != "" {
+		return name
+	}
+	return wire.ClientName(c.theirs.PeerID)
+}
+
+// auxiliary takes a message that concerns the engine.
+func (s *Share) auxiliary(c *conn, a *aux) {
+	var err error
+	switch a.id {
+	case wire.Extended:
+		switch a.ext {
+		case wire.ExtHandshakeID:
+			err = s.extHandshake(c, a.body)
+		case wire.ExtPEX:
+			err = s.gotPEX(c, a.body)
+		case wire.ExtUploadOnly:
+			s.gotUploadOnly(c, a.body)
+		}
+	case wire.HashRequest:
+		err = s.gotHashRequest(c, a.body)
+	case wire.Hashes:
+		err = s.gotHashes(c, a.body)
+	case wire.HashReject:
+		err = s.gotHashReject(c, a.body)
+	}
+	if err != nil {
+		s.drop(c, swarm.ReasonProtocol)
+	}
+}
+
+func (s *Share) gotUploadOnly(c *conn, body []byte) {
+	if only, err := wire.ParseUploadOnly(body); err == nil {
+		n := uint32(0)
+		if only {
+			n = 1
+		}
+		s.event(swarm.Event{Kind: swarm.GotUploadOnly, Peer: c.slot, N: n})
+	}
+}
+
+// extHandshake learns what the peer can.
+func (s *Share) extHandshake(c *conn, body []byte) error {
+	if err := c.ext.Update(body); err != nil {
+		return err
+	}
+	first := !c.extSeen
+	c.extSeen = true
+	if c.ext.ReqQ > 0 {
+		s.event(swarm.Event{Kind: swarm.GotReqQ, Peer: c.slot, N: uint32(c.ext.ReqQ)})
+	}
+	if c.ext.UploadOnly {
+		s.event(swarm.Event{Kind: swarm.GotUploadOnly, Peer: c.slot, N: 1})
+	}
+	if s.meta == nil && c.ext.MetadataSize > 0 && c.ext.M.Metadata != 0 {
+		s.event(swarm.Event{Kind: swarm.GotMetaSize, Peer: c.slot, N: uint32(c.ext.MetadataSize)})
+	}
+	if first && c.incoming && c.ext.Port != 0 && c.addr.IsValid() {
+		s.addCandidate(netip.AddrPortFrom(c.addr.Addr(), c.ext.Port), swarm.FromPeer)
+	}
+	return nil
+}
+
+// Peer exchange (BEP 11): once a minute, what is new and what is gone.
+const (
+	pexInterval = time.Minute
+	pexMost     = 50
+)
+
+func (s *Share) gotPEX(c *conn, body []byte) error {
+	if s.private() {
+		return nil // BEP 27: peers come from the tracker only
+	}
+	now := time.Now()
+	if now.Sub(c.pexGot) < pexInterval/2 {
+		return nil // more often than BEP 11 allows: ignored
+	}
+	c.pexGot = now
+	m, err := wire.ParsePEX(body)
+	if err != nil {
+		return err
+	}
+	for _, p := range m.Added {
+		s.addCandidate(p.Addr, swarm.FromPEX)
+	}
+	return nil
+}
+
+// reachable is the address that others can dial the peer at; invalid if unknown.
+func (c *conn) reachable() netip.AddrPort {
+	switch {
+	case c.dialled.IsValid():
+		return c.dialled
+	case c.ext.Port != 0 && c.addr.IsValid():
+		return netip.AddrPortFrom(c.addr.Addr(), c.ext.Port)
+	}
+	return netip.AddrPort{}
+}
+
+// sendPEX tells the peer about the others.
+func (s *Share) sendPEX(c *conn, now time.Time) {
+	if c.ext.M.PEX == 0 || s.private() || now.Sub(c.pexAt) < pexInterval {
+		return
+	}
+	current := make(map[netip.AddrPort]byte)
+	for _, o := range s.conns {
+		if o == nil || !o.up || o == c || !o.reachable().IsValid() {
+			continue
+		}
+		var flags byte
+		if o.dialled.IsValid() {
+			flags |= wire.PEXReachable
+		}
+		if o.ext.UploadOnly {
+			flags |= wire.PEXSeed
+		}
+		current[o.reachable()] = flags
+	}
+	var m wire.PEX
+	for a, flags := range current {
+		if _, told := c.pexSent[a]; !told && len(m.Added) < pexMost {
+			m.Added = append(m.Added, wire.PEXPeer{Addr: a, Flags: flags})
+		}
+	}
+	for a := range c.pexSent {
+		if _, here := current[a]; !here && len(m.Dropped) < pexMost {
+			m.Dropped = append(m.Dropped, a)
+		}
+	}
+	if len(m.Added)+len(m.Dropped) == 0 {
+		return
+	}
+	if c.pexSent == nil {
+		c.pexSent = make(map[netip.AddrPort]struct{})
+	}
+	for _, p := range m.Added {
+		c.pexSent[p.Addr] = struct{}{}
+	}
+	for _, a := range m.Dropped {
+		delete(c.pexSent, a)
+	}
+	c.pexAt = now
+	c.out = m.Append(c.out, c.ext.M.PEX)
+	s.touch(c)
+}
+
+// askLeaves asks for the leaf hashes of one piece, to find the bad block in it.
+func (s *Share) askLeaves(c *conn, piece int) {
+	r, ok := s.leafRange(piece)
+	if ok {
+		c.out = wire.HashRequestMsg{HashRange: r}.Append(c.out)
+	}
+}
+
+// leafRange is the range of BEP 52 that covers the leaves of one piece.
+func (s *Share) leafRange(piece int) (wire.HashRange, bool) {
+	info := s.meta.Info
+	f := info.FileAt(int64(piece) * info.PieceLength)
+	width := info.PieceWidth(piece)
+	if f < 0 || width < 2 {
+		return wire.HashRange{}, false
+	}
+	first, _ := info.FilePieces(f)
+	return wire.HashRange{Root: info.Files[f].Root, Base: 0, Index: uint32((piece - first) * width),
+		Length: uint32(width), Proof: 0}, true
+}
+
+var _ = metainfo.PadHash

@@ -1,0 +1,247 @@
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"shoal/internal/adapter/store"
+	"shoal/internal/core/metainfo"
+	"shoal/internal/core/swarm"
+)
+
+// countFiles counts for every wanted file the pieces that are still to come.
+func (s *Share) countFiles(have []bool, wanted func(int) bool) {
+	info := s.meta.Info
+	s.left = make([]int, len(info.Files))
+	s.open2 = 0
+	for f := range info.Files {
+		s.left[f] = -1 // not wanted, or nothing on the disk
+		if info.Files[f].Pad || info.Files[f].Symlink || wanted != nil && !wanted(f) {
+			continue
+		}
+		n := 0
+		if first, end := info.FilePieces(f); info.Files[f].Length > 0 {
+			for p := first; p < end; p++ {
+				if !have[p] {
+					n++
+				}
+			}
+		}
+		s.left[f] = n
+		s.open2++
+	}
+}
+
+// pieceThere counts a verified piece for its files, and finishes those that it completes.
+func (s *Share) pieceThere(p int) {
+	s.resume.dirty = true
+	info := s.meta.Info
+	off := int64(p) * info.PieceLength
+	end := off + int64(info.PieceSize(p))
+	for f := info.FileAt(off); f >= 0 && f < len(info.Files) && info.Files[f].Offset < end; f++ {
+		if s.left[f] > 0 && info.Files[f].Length > 0 {
+			if s.left[f]--; s.left[f] == 0 {
+				s.finishFile(f)
+			}
+		}
+	}
+}
+
+// finishFile gives a file its final name, by a disk worker.
+func (s *Share) finishFile(f int) {
+	content := s.content.Load()
+	s.left[f] = -1
+	if s.spec.InPlace {
+		s.open2--
+		return
+	}
+	s.finishing++
+	s.e.disk.run(func() {
+		err := content.Finish(f)
+		s.post(msg{kind: msgCall, call: func() {
+			s.finishing--
+			if err != nil {
+				s.left[f] = 0
+				s.fail(err)
+				return
+			}
+			s.open2--
+			s.completeIfDone()
+		}})
+	})
+}
+
+// allDone tells that every wanted file is verified and has its final name.
+func (s *Share) allDone() bool {
+	return s.t.Info() != nil && s.content.Load() != nil && s.open2 == 0 && s.t.Needed() == 0 && s.layers.done()
+}
+
+// allVerified is told by the swarm: the last wanted piece is there.
+func (s *Share) allVerified() { s.completeIfDone() }
+
+// completeIfDone tells the world once that the share is complete.
+func (s *Share) completeIfDone() {
+	if !s.allDone() || s.failed != nil {
+		return
+	}
+	s.tellUploadOnly()
+	if s.row.Complete {
+		s.settleState()
+		return
+	}
+	s.row.Complete = true
+	s.row.Completed = time.Now()
+	s.resume.dirty, s.resume.sync = true, true
+	s.settleState()
+	s.e.keep(s)
+	s.publish()
+	if !s.spec.InPlace {
+		s.announceCompleted()
+		s.e.tell(Event{Kind: EventDone, ID: s.id(), Status: s.status.Load()})
+	}
+}
+
+// hybridInconsistent: the share's two descriptions disagree. It goes on as v2 (BEP 52).
+func (s *Share) hybridInconsistent(piece int) {
+	if s.v2Only {
+		return
+	}
+	s.v2Only = true
+	s.e.tell(Event{Kind: EventNotice, ID: s.id(), Code: "hybrid_inconsistent", Piece: piece,
+		Text: "the v1 and v2 hashes of this share disagree; only v2 peers are used from now on"})
+}
+
+// unreadable handles a block that could not be read to be sent.
+func (s *Share) unreadable(piece int, err error) {
+	if errors.Is(err, store.ErrChanged) {
+		s.filesChanged()
+		return
+	}
+	if s.t.Have(piece) {
+		s.event(swarm.Event{Kind: swarm.PieceLost, Peer: swarm.NoPeer, P: uint32(piece)})
+	}
+	s.fail(err)
+}
+
+// filesChanged withdraws the pieces of files that somebody changed or removed, and says so.
+func (s *Share) filesChanged() {
+	content := s.content.Load()
+	if content == nil {
+		return
+	}
+	info := s.meta.Info
+	var paths []string
+	for _, f := range content.Changed() {
+		if s.gone[f] {
+			continue
+		}
+		if s.gone == nil {
+			s.gone = make(map[int]bool)
+		}
+		s.gone[f] = true
+		paths = append(paths, content.Path(f))
+		first, end := info.FilePieces(f)
+		for p := first; p < end; p++ {
+			if s.t.Have(p) {
+				// A share's originals are not fetched back over the person's files.
+				s.event(swarm.Event{Kind: swarm.SetPriority, P: uint32(p), B: uint32(p) + 1, N: 0})
+				s.event(swarm.Event{Kind: swarm.PieceLost, Peer: swarm.NoPeer, P: uint32(p)})
+			}
+		}
+	}
+	if len(paths) == 0 {
+		return
+	}
+	s.resume.dirty = true
+	s.problem = changedText(paths)
+	s.e.tell(Event{Kind: EventChanged, ID: s.id(), Paths: paths, Name: s.row.Name})
+	s.publish()
+}
+
+// verify hashes everything again and reports; run by a caller's goroutine.
+func (s *Share) verify(report func(done, total int64)) (Verification, error) {
+	var content *store.Content
+	var meta *metainfo.Metainfo
+	if !s.call(func() { content, meta = s.content.Load(), s.meta }) {
+		return Verification{}, errGone
+	}
+	if content == nil || meta == nil {
+		return Verification{}, ErrNotReady
+	}
+	info := meta.Info
+	v := Verification{Pieces: info.NumPieces()}
+	have := make([]bool, v.Pieces)
+	var done int64
+	begun := time.Now()
+	err := content.Verify(s.ctx, nil, 0, func(p int, verdict metainfo.Verdict) {
+		have[p] = good(verdict)
+		switch {
+		case have[p]:
+			v.Good++
+		case content.HasData(p):
+			v.Bad++
+		default:
+			v.Missing++
+		}
+		done += int64(info.PieceSize(p))
+		report(done, info.Span())
+	})
+	v.Bytes, v.Seconds = done, time.Since(begun).Seconds()
+	if err != nil {
+		return v, err
+	}
+	v.BadFiles = badFiles(content, info, have, s.spec.wanted(info))
+	s.call(func() { s.afterVerify(have) })
+	return v, nil
+}
+
+func badFiles(content *store.Content, info *metainfo.Info, have []bool, wanted func(int) bool) []string {
+	var list []string
+	for f := range info.Files {
+		if info.Files[f].Pad || info.Files[f].Length == 0 || wanted != nil && !wanted(f) {
+			continue
+		}
+		for p, end := info.FilePieces(f); p < end; p++ {
+			if !have[p] {
+				list = append(list, content.Path(f))
+				break
+			}
+		}
+	}
+	return list
+}
+
+// afterVerify takes over what a verification found.
+func (s *Share) afterVerify(have []bool) {
+	if s.content.Load() == nil || s.t.Info() == nil {
+		return
+	}
+	s.gone, s.problem = nil, ""
+	wanted := s.spec.wanted(s.meta.Info)
+	complete := s.row.Complete
+	for p, h := range have {
+		if s.spec.InPlace && h != s.t.Have(p) {
+			prio := uint32(0)
+			if h {
+				prio = 2
+			}
+			s.event(swarm.Event{Kind: swarm.SetPriority, P: uint32(p), B: uint32(p) + 1, N: prio})
+		}
+		if s.pieces[p] == nil {
+			s.correct(p, h)
+		}
+	}
+	s.settle()
+	if !s.spec.InPlace {
+		s.countFiles(have, wanted)
+		s.row.Complete = complete && s.t.Needed() == 0
+		for f := range s.left {
+			if s.left[f] == 0 {
+				s.finishFile(f)
+			}
+		}
+	}
+	s.resume.dirty = true
+	s.settleState()
+	s.publish()
+}

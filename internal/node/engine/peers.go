@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"shoal/internal/core/swarm"
+	"shoal/internal/core/wire"
+)
+
+// tickTime is how often a share that is not parked looks after itself.
+const tickTime = time.Second
+
+// housekeep does what is due by the clock.
+func (s *Share) housekeep(now time.Time) {
+	s.nextTick = now.Add(tickTime)
+	if s.failed != nil && !s.stopping && now.After(s.retryAt) {
+		s.retry()
+	}
+	s.dialSome()
+	for _, c := range s.conns {
+		if c == nil || !c.up {
+			continue
+		}
+		s.lookAfter(c, now)
+	}
+	s.rates.tick()
+	s.save(now)
+	s.publish()
+	if s.row.Complete && now.After(s.nextLook) {
+		s.nextLook = now.Add(lookTime)
+		s.lookAtFiles()
+	}
+	if s.idle() {
+		if s.quietSince.IsZero() {
+			s.quietSince = now
+			s.e.pool.shrink()
+		} else if now.Sub(s.quietSince) > s.e.cfg.ParkAfter {
+			s.park()
+		}
+	} else {
+		s.quietSince = time.Time{}
+	}
+}
+
+// lookTime is how often the files of an active share are looked at.
+const lookTime = 30 * time.Second
+
+// lookAtFiles notices files that somebody changed or removed; stat only, off the loop.
+func (s *Share) lookAtFiles() {
+	content := s.content.Load()
+	if content == nil {
+		return
+	}
+	s.e.disk.run(func() {
+		if len(content.Changed()) > 0 {
+			s.post(msg{kind: msgCall, call: s.filesChanged})
+		}
+	})
+}
+
+// lookAfter keeps a connection alive or ends it, and tells about other peers.
+func (s *Share) lookAfter(c *conn, now time.Time) {
+	if now.Sub(time.Unix(0, c.heard.Load())) > idleTime {
+		s.drop(c, swarm.ReasonIdle)
+		return
+	}
+	if now.Sub(c.lastSent) > keepAlive {
+		c.out = wire.AppendKeepAlive(c.out)
+		s.touch(c)
+	}
+	if s.t.Needed() == 0 {
+		c.hot.Store(false)
+	}
+	if c.extSeen {
+		s.sendPEX(c, now)
+	}
+}
+
+// idle tells that nothing flows and nothing is wanted: the share may be parked.
+func (s *Share) idle() bool {
+	return s.nConns == 0 && s.dialling == 0 && s.jobs == 0 && s.finishing == 0 &&
+		(s.state == Seeding || s.state == Paused) && !s.resume.dirty && !s.saving
+}
+
+// addPeers takes addresses that a person or a link gave. Names are resolved off the loop.
+func (s *Share) addPeers(list []string) {
+	for _, p := range list {
+		if a, err := netip.ParseAddrPort(p); err == nil {
+			s.addCandidate(netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), swarm.FromPerson)
+			continue
+		}
+		go s.resolve(p)
+	}
+}
+
+func (s *Share) resolve(hostport string) {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, handshakeTime)
+	defer cancel()
+	addrs, err := s.e.cfg.Resolve(ctx, host)
+	if err != nil {
+		s.e.tell(Event{Kind: EventNotice, ID: s.id(), Code: "peer_unknown", Text: err.Error()})
+		return
+	}
+	s.post(msg{kind: msgCall, call: func() {
+		for _, a := range addrs {
+			s.addCandidate(netip.AddrPortFrom(a.Unmap(), uint16(n)), swarm.FromPerson)
+		}
+		s.dialSome()
+	}})
+}
+
+// addCandidate notes an address if this node may contact it at all.
+func (s *Share) addCandidate(a netip.AddrPort, from swarm.Source) {
+	if a.Port() == 0 || s.e.cfg.Allow != nil && s.e.cfg.Allow(a, from) != nil || s.e.isSelf(a) {
+		return
+	}
+	s.cands.Add(s.now(), a, from)
+}
+
+// dialSome dials the best candidates, as far as the share wants more connections.
+func (s *Share) dialSome() {
+	if s.paused || s.failed != nil || s.stopping {
+		return
+	}
+	if s.meta != nil && s.t.Info() == nil {
+		return // the files are being looked at
+	}
+	want := s.e.cfg.MaxShareConns / 2 // the other half is for those who come
+	if s.row.Complete {
+		want = min(want, s.e.cfg.MaxShareConns/8)
+	}
+	for s.nConns+s.dialling < want && s.dialling < s.e.cfg.MaxDialling && int(s.e.nConns.Load()) < s.e.cfg.MaxConns {
+		addr, source, ok := s.cands.Next(s.now())
+		if !ok {
+			return
+		}
+		if s.row.Complete && source != swarm.FromPerson {
+			// Who wants something comes by itself.
+			s.cands.Done(s.now(), addr, false)
+			continue
+		}
+		if s.connected(addr) {
+			s.cands.Done(s.now(), addr, true)
+			continue
+		}
+		s.dialling++
+		s.e.wg.Add(1)
+		go func() {
+			defer s.e.wg.Done()
+			err := s.e.dial(s, addr)
+			s.post(msg{kind: msgDialled, addr: addr, err: err})
+		}()
+	}
+}
+
+func (s *Share) connected(addr netip.AddrPort) bool {
+	for _, c := range s.conns {
+		if c != nil && c.up && c.reachable() == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// dialled counts the end of a dial. On success connUp has been told already.
+func (s *Share) dialled(addr netip.AddrPort, err error) {
+	s.dialling--
+	if err != nil {
+		s.candDone(addr, false)
+		s.lastDialErr = err
+	}
+	s.dialSome()
+}
+
+// candDone tells the list how a candidate turned out.
+func (s *Share) candDone(addr netip.AddrPort, ok bool) {
+	if addr.IsValid() {
+		s.cands.Done(s.now(), addr, ok)
+	}
+}
+
+// protocolFault tells that a connection ended because the peer broke the protocol.
+func protocolFault(err error) bool {
+	return errors.Is(err, wire.ErrMalformed) || errors.Is(err, wire.ErrTooLong)
+}
+

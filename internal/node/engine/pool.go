@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Sizes of the pool. A large chunk is what one read of a fast peer fills, a small one
+// holds a block and what a slow peer sends around it.
+const (
+	largeChunk = 256<<10 + 16<<10
+	smallChunk = 36 << 10
+	poolLimit  = 28 << 20 // bytes of chunks in use at a time
+	keepFree   = 12 << 20 // bytes of chunks kept for reuse
+)
+
+// chunk is a buffer that blocks lie in. It goes back to its pool with the last reference.
+type chunk struct {
+	buf  []byte
+	refs atomic.Int32
+	pool *pool
+}
+
+func (c *chunk) hold(n int) { c.refs.Add(int32(n)) }
+
+func (c *chunk) release() {
+	if c.refs.Add(-1) == 0 {
+		c.pool.put(c)
+	}
+}
+
+// pool hands out chunks within a bound that all shares and connections have together.
+type pool struct {
+	mu      sync.Mutex
+	more    sync.Cond
+	free    [2][]*chunk
+	kept    int
+	used    atomic.Int64
+	waiters int
+	closed  bool
+	pressed func() // called when a reader has to wait: shares write out what they hold
+}
+
+func newPool(pressed func()) *pool {
+	p := &pool{pressed: pressed}
+	p.more.L = &p.mu
+	return p
+}
+
+// get returns a chunk with one reference; large is a wish that is granted while less
+// than half of the bound is used. It waits when the bound is reached and returns nil
+// when the pool is closed.
+func (p *pool) get(large bool) *chunk {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	called := false
+	for !p.closed {
+		used := p.used.Load()
+		size, k := smallChunk, 0
+		if large && used < poolLimit/2 {
+			size, k = largeChunk, 1
+		}
+		if used+int64(size) <= poolLimit {
+			p.used.Add(int64(size))
+			return p.take(k, size)
+		}
+		if !called {
+			called = true
+			go p.pressed()
+		}
+		p.more.Wait()
+	}
+	return nil
+}
+
+func (p *pool) take(k, size int) *chunk {
+	if n := len(p.free[k]); n > 0 {
+		c := p.free[k][n-1]
+		p.free[k] = p.free[k][:n-1]
+		p.kept -= size
+		c.refs.Store(1)
+		return c
+	}
+	c := &chunk{buf: make([]byte, size), pool: p}
+	c.refs.Store(1)
+	return c
+}
+
+func (p *pool) put(c *chunk) {
+	p.mu.Lock()
+	k := 0
+	if len(c.buf) == largeChunk {
+		k = 1
+	}
+	p.used.Add(-int64(len(c.buf)))
+	if p.kept+len(c.buf) <= keepFree {
+		p.free[k] = append(p.free[k], c)
+		p.kept += len(c.buf)
+	}
+	p.mu.Unlock()
+	p.more.Broadcast()
+}
+
+// tight tells that blocks that wait for others should be written out now.
+func (p *pool) tight() bool { return p.used.Load() > poolLimit*3/4 }
+
+// shrink gives the kept chunks back to the system; called when nothing flows.
+func (p *pool) shrink() {
+	p.mu.Lock()
+	p.free, p.kept = [2][]*chunk{}, 0
+	p.mu.Unlock()
+}
+
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.more.Broadcast()
+}
+
+// buffers are the writers' buffers, a few of which are kept.
+type buffers struct {
+	mu   sync.Mutex
+	free [][]byte
+}
+
+const (
+	sendBatch   = 512 << 10 // payload that a writer reads and sends at a time
+	sendBuffer  = sendBatch + sendBatch/(16<<10)*32 + 4096
+	keepBuffers = 4
+)
+
+func (b *buffers) get() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.free); n > 0 {
+		x := b.free[n-1]
+		b.free = b.free[:n-1]
+		return x
+	}
+	return make([]byte, sendBuffer)
+}
+
+func (b *buffers) put(x []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.free) < keepBuffers {
+		b.free = append(b.free, x)
+	}
+}

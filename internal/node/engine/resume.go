@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"shoal/internal/adapter/store"
+)
+
+// How often progress is kept. A piece that was verified less than saveTime before a
+// kill is not lost either: its bytes are on the disk and hashed again at the next start.
+const (
+	saveTime = 2 * time.Second
+	syncTime = 30 * time.Second
+)
+
+// resumeState is when what was last kept.
+type resumeState struct {
+	dirty  bool // pieces changed since the last save
+	sync   bool // flush the files at the next save
+	saved  time.Time
+	synced time.Time
+	bits   []byte // pieces that were there at the last flush
+}
+
+// save keeps progress when it is due: the bits are taken here, the rest is done off the
+// loop.
+func (s *Share) save(now time.Time) {
+	r := &s.resume
+	if !r.dirty || s.saving || s.t.Info() == nil || s.content.Load() == nil || now.Sub(r.saved) < saveTime {
+		return
+	}
+	flush := r.sync || now.Sub(r.synced) > syncTime
+	r.dirty, r.saved = false, now
+	if flush {
+		r.sync, r.synced = false, now
+	}
+	s.saving = true
+	have := s.t.AppendBitfield(nil)
+	content, id, synced := s.content.Load(), s.id(), r.bits
+	s.counters()
+	row := s.row
+	s.e.disk.run(func() {
+		var err error
+		if flush {
+			if err = content.Sync(s.e.ctx); err == nil {
+				synced = have
+			}
+		}
+		state := store.Resume{Boot: store.BootID(), Have: have, Synced: and(synced, have), Files: content.Stats()}
+		s.e.saver.put(saved{id: id, row: row, resume: &state})
+		s.post(msg{kind: msgCall, call: func() {
+			s.saving = false
+			s.resume.bits = synced
+			if err != nil {
+				s.fail(err)
+			}
+		}})
+	})
+}
+
+// and is what both bitmaps have; the length of the second.
+func and(a, b []byte) []byte {
+	out := make([]byte, len(b))
+	for i := range out {
+		if i < len(a) {
+			out[i] = a[i] & b[i]
+		}
+	}
+	return out
+}
+
+// teardown is the last thing the loop does: connections end, work under way is waited
+// for, progress is kept.
+func (s *Share) teardown() {
+	s.cancel()
+	for _, c := range s.conns {
+		if c != nil {
+			c.shut()
+		}
+	}
+	s.stopAnnouncer()
+	s.drain()
+	content := s.content.Load()
+	if content != nil && s.t.Info() != nil && !s.removed {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		have := s.t.AppendBitfield(nil)
+		synced := s.resume.bits
+		if s.wrote && content.Sync(ctx) == nil {
+			synced = have
+		}
+		s.counters()
+		s.e.saver.now(saved{id: s.id(), row: s.row, resume: &store.Resume{Boot: store.BootID(), Have: have,
+			Synced: and(synced, have), Files: content.Stats()}})
+	}
+	if content != nil {
+		s.content.Store(nil)
+		content.Close()
+	}
+	s.publish()
+	s.e.ended(s)
+}
+
+// drain waits for connections and disk jobs to end, taking what they still bring.
+func (s *Share) drain() {
+	limit := time.NewTimer(2 * time.Second)
+	defer limit.Stop()
+	for s.nConns > 0 || s.jobs > 0 || s.finishing > 0 {
+		select {
+		case m := <-s.inbox:
+			switch m.kind {
+			case msgBatch:
+				dropBlocks(m.b)
+				m.c.spare <- m.b
+			default:
+				s.handle(m)
+			}
+			if len(s.in.List) > 0 {
+				s.step(&s.in, nil)
+				s.in.Reset()
+			}
+			for _, slot := range s.vacated {
+				s.conns[slot] = nil
+			}
+			s.vacated = s.vacated[:0]
+		case <-limit.C:
+			return
+		}
+	}
+	for p := range s.pieces {
+		s.forget(p)
+	}
+}
+
+// saved is one share's row and resume state to be kept.
+type saved struct {
+	id     string
+	row    store.Row
+	resume *store.Resume
+}
+
+// saver writes rows and resume states in batches: one transaction for all shares.
+type saver struct {
+	e     *Engine
+	mu    sync.Mutex
+	queue map[string]saved
+	kick  chan struct{}
+}
+
+func (v *saver) init(e *Engine) {
+	v.e, v.queue, v.kick = e, make(map[string]saved), make(chan struct{}, 1)
+}
+
+func (v *saver) put(x saved) {
+	v.mu.Lock()
+	v.queue[x.id] = x
+	v.mu.Unlock()
+	select {
+	case v.kick <- struct{}{}:
+	default:
+	}
+}
+
+// now keeps one share's state at once, in its turn.
+func (v *saver) now(x saved) {
+	v.put(x)
+	v.flush()
+}
+
+func (v *saver) forget(id string) {
+	v.mu.Lock()
+	delete(v.queue, id)
+	v.mu.Unlock()
+}
+
+func (v *saver) flush() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.queue) == 0 {
+		return
+	}
+	var batch []store.Saved
+	for _, x := range v.queue {
+		batch = append(batch, store.Saved{Row: x.row, Resume: x.resume})
+	}
+	if err := v.e.cfg.Catalog.Save(batch); err != nil {
+		v.e.tell(Event{Kind: EventNotice, Code: "catalog", Text: err.Error()})
+		return // kept for the next try
+	}
+	clear(v.queue)
+}
+
+func (v *saver) run() {
+	defer v.e.wg.Done()
+	for {
+		select {
+		case <-v.kick:
+		case <-v.e.ctx.Done():
+			v.flush()
+			return
+		}
+		v.flush()
+		select {
+		case <-time.After(500 * time.Millisecond): // gather what other shares have
+		case <-v.e.ctx.Done():
+		}
+	}
+}

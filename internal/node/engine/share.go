@@ -1,0 +1,415 @@
+package engine
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"shoal/internal/adapter/store"
+	"shoal/internal/core/metainfo"
+	"shoal/internal/core/swarm"
+	"shoal/internal/core/wire"
+)
+
+// State says what a share is doing.
+type State uint8
+
+// The states of a share.
+const (
+	Metadata State = iota // a link whose info dictionary has not come yet
+	Checking              // data on disk is being verified
+	Fetching              // pieces are wanted
+	Seeding               // everything wanted is here
+	Paused                // a person said so
+	Failed                // something stands in its way: see Problem
+)
+
+// Share is one share of the engine. Everything but what is marked is owned by its loop.
+type Share struct {
+	e    *Engine
+	hash metainfo.InfoHash // fixed for a .torrent; a link's is completed when the info comes
+	spec Spec
+	row  store.Row
+
+	ctx      context.Context
+	cancel   context.CancelFunc
+	inbox    chan msg
+	done     chan struct{}
+	status   atomic.Pointer[Status]        // for everybody
+	content  atomic.Pointer[store.Content] // for everybody; nil until it is open
+	up, down limiter                       // for everybody
+
+	meta       *metainfo.Metainfo
+	t          *swarm.T
+	rng        *rand.Rand
+	in         swarm.Events
+	outEffects swarm.Effects
+	conns      []*conn // by slot
+	nConns     int
+	vacated    []swarm.Peer // slots to be freed once the swarm knows
+	touched    []*conn
+	cands      *swarm.Candidates
+	dialling   int
+	pieces     map[int]*assembly
+	idlePieces []*assembly
+	heldBytes  int
+	jobs       int // with the disk workers
+	watched    map[int]bool
+	left       []int // pieces to come, by file
+	finishing  int   // files on their way to their final name
+
+	state    State
+	problem  string
+	paused   bool
+	failed   error
+	stopping bool
+	checked  float64
+	begun    time.Time
+	timer    *time.Timer
+	wakeAt   time.Time
+	nextTick time.Time
+	names    [][20]byte // under which it is found
+	resume   resumeState
+	totals   totals
+	ann      *announcer
+	layers   layerState
+	rates    rateWindow
+}
+
+// totals are what was counted before this start and by connections that are gone.
+type totals struct {
+	down, up, wasted int64
+	sources          map[netip.AddrPort]*source
+}
+
+type source struct {
+	client string
+	bytes  int64
+}
+
+type msgKind uint8
+
+const (
+	msgBatch msgKind = iota
+	msgUp
+	msgDown
+	msgWrote
+	msgUnreadable
+	msgJob
+	msgCall
+	msgDialled
+)
+
+// msg is what the loop's inbox carries.
+type msg struct {
+	kind msgKind
+	c    *conn
+	b    *batch
+	j    *job
+	n    int
+	err  error
+	call func()
+	addr netip.AddrPort
+}
+
+// inboxSize bounds what waits for the loop; senders wait in turn.
+const inboxSize = 64
+
+// post hands something to the loop; false if it has ended.
+func (s *Share) post(m msg) bool {
+	select {
+	case s.inbox <- m:
+		return true
+	case <-s.done:
+		return false
+	}
+}
+
+// call runs f in the loop and waits for it; false if the loop has ended.
+func (s *Share) call(f func()) bool {
+	ran := make(chan struct{})
+	if !s.post(msg{kind: msgCall, call: func() { f(); close(ran) }}) {
+		return false
+	}
+	select {
+	case <-ran:
+		return true
+	case <-s.done:
+		select {
+		case <-ran:
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+// readable is the content to read blocks from; nil while there is none.
+func (s *Share) readable() *store.Content { return s.content.Load() }
+
+func (s *Share) now() time.Duration { return time.Since(s.begun) }
+
+// id is how the share is called everywhere: see metainfo.InfoHash.ID.
+func (s *Share) id() string { return s.row.ID }
+
+// loop owns the share until it is stopped or parked.
+func (s *Share) loop() {
+	defer close(s.done)
+	defer s.teardown()
+	s.begin()
+	for !s.stopping {
+		s.arm()
+		select {
+		case m := <-s.inbox:
+			s.handle(m)
+		case <-s.timer.C:
+			s.wakeAt = time.Time{}
+			s.in.List = append(s.in.List, swarm.Event{Kind: swarm.Wake})
+		case <-s.ctx.Done():
+			return
+		}
+		s.settle()
+	}
+}
+
+// settle lets the swarm think and does what it says, until tokens or events run out.
+func (s *Share) settle() {
+	for {
+		if len(s.in.List) > 0 {
+			s.step(&s.in, nil)
+			s.in.Reset()
+		}
+		if !s.t.Starved() || !s.takeTokens() {
+			break
+		}
+	}
+	for _, slot := range s.vacated {
+		s.conns[slot] = nil
+	}
+	s.vacated = s.vacated[:0]
+	if now := time.Now(); !now.Before(s.nextTick) {
+		s.housekeep(now)
+	}
+	for _, c := range s.touched {
+		if c.up && !c.flush() {
+			s.drop(c, swarm.ReasonSlow)
+		}
+	}
+	s.touched = s.touched[:0]
+}
+
+// takeTokens lets the swarm send within the limits; false if nothing may be sent now.
+func (s *Share) takeTokens() bool {
+	now := time.Now()
+	n := s.up.take(now, sendBatch)
+	if m := s.e.up.take(now, n); m < n {
+		s.up.giveBack(n - m)
+		n = m
+	}
+	if n <= 0 {
+		return false
+	}
+	s.in.List = append(s.in.List, swarm.Event{Kind: swarm.Tokens, N: uint32(n)})
+	return true
+}
+
+// arm sets the timer to what is due first.
+func (s *Share) arm() {
+	at := s.nextTick
+	if w := s.t.NextWake(); !w.IsZero() && w.Before(at) {
+		at = w
+	}
+	if s.t.Starved() {
+		at = time.Now().Add(limitTick)
+	}
+	if at.Equal(s.wakeAt) {
+		return
+	}
+	s.wakeAt = at
+	s.timer.Reset(max(time.Until(at), 0))
+}
+
+// step runs the swarm on events; those of a batch come with their blocks.
+func (s *Share) step(in *swarm.Events, b *batch) {
+	s.t.Step(time.Now(), in, &s.outEffects)
+	s.perform(b)
+	s.outEffects.Reset()
+}
+
+func (s *Share) handle(m msg) {
+	switch m.kind {
+	case msgBatch:
+		s.takeBatch(m.c, m.b)
+	case msgJob:
+		s.jobDone(m.j)
+	case msgWrote:
+		if m.c.up {
+			m.c.blocksOut += int64(m.n)
+			s.rates.up.add(m.n)
+			s.event(swarm.Event{Kind: swarm.Credit, Peer: m.c.slot, N: uint32(m.n)})
+		}
+	case msgUp:
+		s.connUp(m.c)
+	case msgDown:
+		s.connDown(m.c, m.err)
+	case msgCall:
+		m.call()
+	case msgUnreadable:
+		s.unreadable(m.n, m.err)
+	case msgDialled:
+		s.dialled(m.addr, m.err)
+	}
+}
+
+func (s *Share) event(e swarm.Event) { s.in.List = append(s.in.List, e) }
+
+// takeBatch gives one read's messages to the swarm.
+func (s *Share) takeBatch(c *conn, b *batch) {
+	if c.up {
+		if len(b.in.List) > 0 {
+			if len(s.in.List) > 0 { // keep the order of what came before
+				s.step(&s.in, nil)
+				s.in.Reset()
+			}
+			for i := range b.in.List {
+				b.in.List[i].Peer = c.slot
+			}
+			s.step(&b.in, b)
+		}
+		for i := range b.aux {
+			s.auxiliary(c, &b.aux[i])
+		}
+	} else {
+		dropBlocks(b)
+	}
+	c.spare <- b
+	if s.heldBytes > 0 && s.e.pool.tight() {
+		s.spill()
+	}
+}
+
+func dropBlocks(b *batch) {
+	for _, k := range b.blocks {
+		if k.ck != nil {
+			k.ck.release()
+		}
+	}
+}
+
+// slotFor finds a free slot.
+func (s *Share) slotFor(c *conn) {
+	for i, old := range s.conns {
+		if old == nil {
+			s.conns[i], c.slot = c, swarm.Peer(i)
+			return
+		}
+	}
+	c.slot = swarm.Peer(len(s.conns))
+	s.conns = append(s.conns, c)
+}
+
+// connUp takes a connection whose handshake is done.
+func (s *Share) connUp(c *conn) {
+	if why := s.unwelcome(c); why != nil {
+		s.candDone(c.dialled, false)
+		c.shut()
+		go c.readLoop() // ends at once, and says so
+		return
+	}
+	s.slotFor(c)
+	c.up = true
+	s.nConns++
+	s.e.nConns.Add(1)
+	if s.meta != nil {
+		c.maxFrame.Store(frameLimit(s.meta.Info.NumPieces()))
+	}
+	if c.theirs.Has(wire.CapExtended) {
+		s.sendExtHandshake(c)
+	}
+	var flags uint8
+	if c.incoming {
+		flags |= swarm.Incoming
+	}
+	if c.fast() {
+		flags |= swarm.Fast
+	}
+	if c.v2 {
+		flags |= swarm.V2
+	}
+	if c.theirs.Has(wire.CapExtended) {
+		flags |= swarm.Extended
+	}
+	if c.addr.Addr().IsLoopback() || !c.addr.IsValid() {
+		flags |= swarm.Loopback
+	}
+	s.event(swarm.Event{Kind: swarm.PeerUp, Peer: c.slot, Flags: flags, Addr: c.addr, ID: c.theirs.PeerID})
+	s.event(swarm.Event{Kind: swarm.Credit, Peer: c.slot, N: startCredit})
+	s.touch(c)
+	go c.readLoop()
+}
+
+// unwelcome says why a connection is not taken.
+func (s *Share) unwelcome(c *conn) error {
+	switch {
+	case s.stopping || s.state == Failed || s.paused:
+		return errGone
+	case c.theirs.PeerID == s.e.peerID:
+		s.cands.Forget(c.dialled)
+		return errSelf
+	case s.nConns >= s.e.cfg.MaxShareConns || int(s.e.nConns.Load()) >= s.e.cfg.MaxConns:
+		return errFull
+	}
+	for _, o := range s.conns {
+		if o != nil && o.theirs.PeerID == c.theirs.PeerID && o.addr.Addr() == c.addr.Addr() {
+			return errFull // the same peer twice
+		}
+	}
+	return nil
+}
+
+// connDown forgets a connection that has ended.
+func (s *Share) connDown(c *conn, err error) {
+	if !c.up {
+		return
+	}
+	c.up = false
+	s.vacated = append(s.vacated, c.slot)
+	s.nConns--
+	s.e.nConns.Add(-1)
+	s.candDone(c.dialled, c.blocksIn > 0 || c.blocksOut > 0 || s.now() > 0 && time.Since(c.since) > time.Minute)
+	s.remember(c)
+	if protocolFault(err) {
+		s.e.penalised(s, c, "protocol", "drop")
+	}
+	s.event(swarm.Event{Kind: swarm.PeerDown, Peer: c.slot})
+}
+
+// remember keeps who gave what.
+func (s *Share) remember(c *conn) {
+	s.totals.down += c.blocksIn
+	s.totals.up += c.blocksOut
+	if c.blocksIn == 0 || len(s.totals.sources) >= 1000 {
+		return
+	}
+	src := s.totals.sources[c.addr]
+	if src == nil {
+		src = &source{}
+		s.totals.sources[c.addr] = src
+	}
+	src.client, src.bytes = c.client(), src.bytes+c.blocksIn
+}
+
+func (s *Share) touch(c *conn) {
+	if !c.dirty {
+		c.dirty = true
+		s.touched = append(s.touched, c)
+	}
+}
+
+// drop ends a connection for a reason that is told.
+func (s *Share) drop(c *conn, why swarm.Reason) {
+	s.e.penalised(s, c, why.String(), "drop")
+	c.shut()
+}
