@@ -229,12 +229,16 @@ func (c *Content) Release() {
 func (c *Content) Close() error {
 	c.closed.Store(true)
 	for i := range c.files {
-		// Whoever is opening a file now is waited for.
-		c.files[i].mu.Lock()
-		c.files[i].mu.Unlock() //nolint:staticcheck // the lock is the barrier
+		c.files[i].close(c.handles)
 	}
-	c.parts.mu.Lock()
-	c.parts.mu.Unlock() //nolint:staticcheck // the lock is the barrier
-	c.Release()
+	c.parts.close(c.handles)
+	c.handles.dropFolders(c)
 	return nil
+}
+
+// close waits for whoever is opening the file now, then drops it.
+func (st *fileState) close(hs *Handles) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	hs.drop(&st.handle)
 }
