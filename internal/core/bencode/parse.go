@@ -65,126 +65,120 @@ type span struct{ off, end uint32 }
 type frame struct {
 	dict     bool
 	unsorted bool  // a key smaller than the one before it was seen
-	keys     int32 // where this dictionary's keys begin in scanner.keys
+	keys     int32 // where this dictionary's keys begin among all that are remembered
 }
 
-// scanner is the state of one pass. Its slices start on the stack of scan, so small documents allocate nothing.
+// scanner is a place in the input.
 type scanner struct {
-	b         []byte
-	at        int
-	tokens    int
-	canonical bool
-	frames    []frame
-	keys      []span // keys of all open dictionaries, outermost first
+	b  []byte
+	at int
 }
 
-// scan walks the first value of b and returns its length and whether all its keys are sorted.
+// scan walks the first value of b and returns its length and whether all its keys are sorted. What it remembers begins
+// in arrays on its stack, and stays there for small documents: parsing them allocates nothing.
 func scan(b []byte, lim Limits) (n int, canonical bool, err error) {
 	if uint64(len(b)) > math.MaxUint32 {
 		return 0, false, fmt.Errorf("bencode: %d bytes: %w", len(b), ErrLimit)
 	}
-	var frames [DefaultDepth]frame
-	var keys [64]span
-	s := scanner{b: b, canonical: true, frames: frames[:0], keys: keys[:0]}
-	for {
-		if len(s.frames) > 0 {
-			closed, err := s.inside()
-			if err != nil {
-				return 0, false, err
-			}
-			if closed {
-				if len(s.frames) == 0 {
-					return s.at, s.canonical, nil
+	var frameRoom [DefaultDepth]frame
+	var keyRoom [64]span
+	frames, keys := frameRoom[:0], keyRoom[:0] // open containers, outermost first; the keys of those, likewise
+	s := scanner{b: b}
+	canonical = true
+	for tokens := 1; ; {
+		if n := len(frames); n > 0 {
+			f := &frames[n-1]
+			if s.at < len(b) && b[s.at] == 'e' {
+				if err := s.distinct(f, keys); err != nil {
+					return 0, false, err
+				}
+				keys, frames = keys[:f.keys], frames[:n-1]
+				s.at++
+				if n == 1 {
+					return s.at, canonical, nil
 				}
 				continue
 			}
+			if f.dict {
+				k, err := s.key(f, keys)
+				if err != nil {
+					return 0, false, err
+				}
+				keys = append(keys, k)
+				canonical = canonical && !f.unsorted
+			}
 		}
-		if s.tokens++; s.tokens > lim.Tokens {
-			return 0, false, fmt.Errorf("bencode: offset %d: more than %d values: %w", s.at, lim.Tokens, ErrLimit)
+		opens, err := s.value()
+		if err == nil && tokens > lim.Tokens {
+			err = fmt.Errorf("bencode: offset %d: more than %d values: %w", s.at, lim.Tokens, ErrLimit)
 		}
-		if err := s.value(lim.Depth); err != nil {
+		if err == nil && opens && len(frames) >= lim.Depth {
+			err = fmt.Errorf("bencode: offset %d: nested deeper than %d: %w", s.at, lim.Depth, ErrLimit)
+		}
+		if err != nil {
 			return 0, false, err
 		}
-		if len(s.frames) == 0 {
-			return s.at, s.canonical, nil
+		tokens++
+		switch {
+		case opens:
+			frames = append(frames, frame{dict: b[s.at-1] == 'd', keys: int32(len(keys))})
+		case len(frames) == 0:
+			return s.at, canonical, nil
 		}
 	}
 }
 
-// inside handles what a container adds around values: its end, and a dictionary's keys.
-func (s *scanner) inside() (closed bool, err error) {
-	if s.at >= len(s.b) {
-		return false, s.short()
-	}
-	f := &s.frames[len(s.frames)-1]
-	if s.b[s.at] == 'e' {
-		if f.dict {
-			if err := s.closeDict(f); err != nil {
-				return false, err
-			}
-		}
-		s.at++
-		s.frames = s.frames[:len(s.frames)-1]
-		return true, nil
-	}
-	if !f.dict {
-		return false, nil
-	}
-	if c := s.b[s.at]; c < '0' || c > '9' {
-		return false, fmt.Errorf("bencode: offset %d: %w: a key must be a string", s.at, ErrSyntax)
+// key steps over a key of the dictionary f and compares it with the one before.
+func (s *scanner) key(f *frame, keys []span) (span, error) {
+	if s.at < len(s.b) && (s.b[s.at] < '0' || s.b[s.at] > '9') {
+		return span{}, fmt.Errorf("bencode: offset %d: %w: a key must be a string", s.at, ErrSyntax)
 	}
 	k, err := s.str()
-	if err != nil {
-		return false, err
+	if err != nil || len(keys) == int(f.keys) {
+		return k, err
 	}
-	if n := len(s.keys); n > int(f.keys) {
-		last := s.keys[n-1]
-		switch c := bytes.Compare(s.b[last.off:last.end], s.b[k.off:k.end]); {
-		case c == 0:
-			return false, s.duplicate(k)
-		case c > 0:
-			f.unsorted, s.canonical = true, false
-		}
+	switch c := s.compare(keys[len(keys)-1], k); {
+	case c == 0:
+		return k, s.duplicate(k)
+	case c > 0:
+		f.unsorted = true
 	}
-	s.keys = append(s.keys, k)
-	return false, nil
+	return k, nil
 }
 
-// closeDict looks for equal keys that were not neighbours, which only an unsorted dictionary can hide.
-func (s *scanner) closeDict(f *frame) error {
-	keys := s.keys[f.keys:]
-	if f.unsorted {
-		slices.SortFunc(keys, func(x, y span) int { return bytes.Compare(s.b[x.off:x.end], s.b[y.off:y.end]) })
-		for i := 1; i < len(keys); i++ {
-			if x, y := keys[i-1], keys[i]; bytes.Equal(s.b[x.off:x.end], s.b[y.off:y.end]) {
-				return s.duplicate(y)
-			}
+// distinct looks for equal keys that are not neighbours, which only an unsorted dictionary can hide.
+func (s *scanner) distinct(f *frame, keys []span) error {
+	if !f.unsorted {
+		return nil
+	}
+	keys = keys[f.keys:]
+	slices.SortFunc(keys, s.compare)
+	for i := 1; i < len(keys); i++ {
+		if s.compare(keys[i-1], keys[i]) == 0 {
+			return s.duplicate(keys[i])
 		}
 	}
-	s.keys = s.keys[:f.keys]
 	return nil
 }
 
-// value steps over an integer or a string, or opens a container.
-func (s *scanner) value(depth int) error {
+func (s *scanner) compare(x, y span) int { return bytes.Compare(s.b[x.off:x.end], s.b[y.off:y.end]) }
+
+// value steps over an integer or a string, or into a container.
+func (s *scanner) value() (opens bool, err error) {
 	if s.at >= len(s.b) {
-		return s.short()
+		return false, s.short()
 	}
 	switch c := s.b[s.at]; {
 	case c == 'i':
-		return s.integer()
+		return false, s.integer()
 	case c >= '0' && c <= '9':
 		_, err := s.str()
-		return err
+		return false, err
 	case c == 'l' || c == 'd':
-		if len(s.frames) >= depth {
-			return fmt.Errorf("bencode: offset %d: nested deeper than %d: %w", s.at, depth, ErrLimit)
-		}
 		s.at++
-		s.frames = append(s.frames, frame{dict: c == 'd', keys: int32(len(s.keys))})
-		return nil
+		return true, nil
 	default:
-		return fmt.Errorf("bencode: offset %d: %w: no value begins with byte 0x%02x", s.at, ErrSyntax, c)
+		return false, fmt.Errorf("bencode: offset %d: %w: no value begins with byte 0x%02x", s.at, ErrSyntax, c)
 	}
 }
 
@@ -212,6 +206,9 @@ func (s *scanner) str() (span, error) {
 		end++
 	}
 	n, ok := number(s.b[s.at:end], false)
+	if end == s.at && end == len(s.b) {
+		return span{}, s.short()
+	}
 	if !ok || end < len(s.b) && s.b[end] != ':' {
 		return span{}, fmt.Errorf("bencode: offset %d: %w: bad string length", s.at, ErrSyntax)
 	}
@@ -231,7 +228,7 @@ func (s *scanner) short() error {
 }
 
 func (s *scanner) duplicate(k span) error {
-	key := s.b[k.off:k.end]
+	key := string(s.b[k.off:k.end])
 	return fmt.Errorf("bencode: offset %d: %w: duplicate key %.32q", k.off, ErrSyntax, key)
 }
 
