@@ -2,6 +2,7 @@ package engine
 
 import (
 	"shoal/internal/core/metainfo"
+	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
 )
 
@@ -24,6 +25,7 @@ const (
 type assembly struct {
 	piece  int
 	size   int
+	data   int // bytes of it that are no padding
 	blocks int // blocks that come from peers; what lies behind is padding
 	slots  []slotState
 	held   []blockRef
@@ -47,8 +49,8 @@ func (s *Share) assemble(piece int) *assembly {
 		a = &assembly{hasher: new(metainfo.PieceHasher)}
 	}
 	info := s.meta.Info
-	n := (info.DataSize(piece) + wire.BlockLen - 1) / wire.BlockLen
-	*a = assembly{piece: piece, size: info.PieceSize(piece), blocks: n, hasher: a.hasher,
+	n := (swarm.Payload(info, piece) + wire.BlockLen - 1) / wire.BlockLen
+	*a = assembly{piece: piece, size: info.PieceSize(piece), data: swarm.Payload(info, piece), blocks: n, hasher: a.hasher,
 		slots: resized(a.slots, n), held: resized(a.held, n)}
 	a.hasher.Reset(s.meta, piece)
 	s.pieces[piece] = a

@@ -134,8 +134,8 @@ func (j *job) do() {
 		j.readBack()
 	} else {
 		if !j.spill {
-			for _, v := range j.vec {
-				j.a.hasher.Write(v)
+			for i, v := range j.vec {
+				j.hash(j.first+i, v)
 			}
 		}
 		j.err = content.WriteVec(j.vec, j.a.piece, begin)
@@ -145,6 +145,16 @@ func (j *job) do() {
 	}
 	if j.last && j.err == nil {
 		j.finish()
+	}
+}
+
+// hash gives a block to the hasher. What lies behind the data is padding, which is zero
+// whatever a peer sent: else one could make a share's two hashes seem to disagree.
+func (j *job) hash(block int, v []byte) {
+	n := min(len(v), j.a.data-block*wire.BlockLen)
+	j.a.hasher.Write(v[:n])
+	if n < len(v) {
+		j.a.hasher.Write(zeros[:len(v)-n])
 	}
 }
 
@@ -158,7 +168,7 @@ func (j *job) readBack() {
 		if j.err = j.s.content.Load().ReadAt(buf[:n], j.a.piece, begin); j.err != nil {
 			return
 		}
-		j.a.hasher.Write(buf[:n])
+		j.hash(j.first+i, buf[:n])
 	}
 }
 
@@ -184,9 +194,7 @@ func (j *job) finish() {
 			j.blame = nil
 			return
 		}
-		// A hybrid's leaf covers the data only; what padding a peer sent with it does
-		// not matter.
-		leaf := metainfo.LeafHash(buf[:min(n, max(j.s.meta.Info.DataSize(j.a.piece)-i*wire.BlockLen, 0))])
+		leaf := metainfo.LeafHash(buf[:min(n, j.a.data-i*wire.BlockLen)])
 		j.blame = append(j.blame, leaf[:]...)
 	}
 }

@@ -21,45 +21,47 @@ import (
 
 // Config is what an Engine is made with.
 type Config struct {
-	Home          string                                        // holds torrents/ and parts/
-	Catalog       *store.Catalog                                // shares and resume state
-	Listeners     []net.Listener                                // taken over and closed by the engine
-	Allow         func(netip.AddrPort, swarmSource) error       // may this address be dialled
-	AllowIncoming func(netip.AddrPort) error                    // may this address be answered
-	LocalAddr     func(peer netip.Addr) (netip.Addr, error)     // where to dial from; zero: anywhere
-	Tracker       *tracker.Client                               // nil: no trackers
-	Events        func(Event)                                   // told what happens; must not block
-	Version       string                                        // name and version told to peers
-	MaxConns      int                                           // connections in all, 0 = 200
-	MaxShareConns int                                           // per share, 0 = 80
-	MaxDialling   int                                           // half-open connections, 0 = 16
-	Slots         int                                           // peers unchoked per share, 0 = 8
-	Reserve       func(total int64) int64                       // bytes of a disk to leave free
-	Up, Down      int64                                         // bytes a second, 0 = no limit
-	ParkAfter     time.Duration                                 // quiet time after which a share is parked, 0 = 20 s
+	Home          string                                    // holds torrents/ and parts/
+	Catalog       *store.Catalog                            // shares and resume state
+	Listeners     []net.Listener                            // taken over and closed by the engine
+	Allow         func(netip.AddrPort, swarmSource) error   // may this address be dialled
+	AllowIncoming func(netip.AddrPort) error                // may this address be answered
+	LocalAddr     func(peer netip.Addr) (netip.Addr, error) // where to dial from; zero: anywhere
+	Resolve       func(ctx context.Context, host string) ([]netip.Addr, error)
+	Tracker       *tracker.Client         // nil: no trackers
+	Events        func(Event)             // told what happens; must not block
+	Version       string                  // name and version told to peers
+	MaxConns      int                     // connections in all, 0 = 200
+	MaxShareConns int                     // per share, 0 = 80
+	MaxDialling   int                     // half-open connections, 0 = 16
+	Slots         int                     // peers unchoked per share, 0 = 8
+	Reserve       func(total int64) int64 // bytes of a disk to leave free
+	Up, Down      int64                   // bytes a second, 0 = no limit
+	ParkAfter     time.Duration           // quiet time after which a share is parked, 0 = 20 s
 }
 
 // Engine runs all shares of a node.
 type Engine struct {
-	cfg     Config
-	peerID  wire.PeerID
-	ctx     context.Context
-	cancel  context.CancelFunc
-	pool    *pool
-	buffers buffers
-	disk    *disk
-	handles *store.Handles
+	cfg      Config
+	peerID   wire.PeerID
+	ctx      context.Context
+	cancel   context.CancelFunc
+	pool     *pool
+	buffers  buffers
+	disk     *disk
+	handles  *store.Handles
 	up, down limiter
-	nConns  atomic.Int64
-	dials   chan struct{} // a token per half-open connection
-	key     uint32        // told to trackers
-	port    uint16
-	saver   saver
-	wg      sync.WaitGroup
-	counts  penalties
+	nConns   atomic.Int64
+	dials    chan struct{} // a token per half-open connection
+	key      uint32        // told to trackers
+	port     uint16
+	saver    saver
+	wg       sync.WaitGroup
+	reasons  map[string]int64  // refusals, by reason and action; guarded by mu
+	alias    map[string]string // IDs that links had before they were described
 
 	mu     sync.Mutex
-	shares map[string]*entry  // by ID
+	shares map[string]*entry   // by ID
 	names  map[[20]byte]*entry // by info hash on the wire
 	closed bool
 }
@@ -84,7 +86,7 @@ func New(cfg Config) (*Engine, error) {
 		cfg.Events = func(Event) {}
 	}
 	e := &Engine{cfg: cfg, handles: store.NewHandles(0), dials: make(chan struct{}, cfg.MaxDialling),
-		shares: make(map[string]*entry), names: make(map[[20]byte]*entry)}
+		shares: make(map[string]*entry), names: make(map[[20]byte]*entry), alias: make(map[string]string)}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.pool = newPool(e.spillAll)
 	e.disk = newDisk(runtime.GOMAXPROCS(0))

@@ -33,7 +33,7 @@ func (s *Share) private() bool { return s.meta != nil && s.meta.Info.Private }
 func (s *Share) tellUploadOnly() {
 	for _, c := range s.conns {
 		if c != nil && c.up && c.extSent && c.ext.M.UploadOnly != 0 {
-			c.out = wire.AppendUploadOnly(c.out, c.ext.M.UploadOnly, true)
+			c.out = wire.UploadOnly{On: true}.Append(c.out, c.ext.M.UploadOnly)
 			s.touch(c)
 		}
 	}
@@ -73,9 +73,9 @@ func (s *Share) auxiliary(c *conn, a *aux) {
 }
 
 func (s *Share) gotUploadOnly(c *conn, body []byte) {
-	if only, err := wire.ParseUploadOnly(body); err == nil {
+	if m, err := wire.ParseUploadOnly(body); err == nil {
 		n := uint32(0)
-		if only {
+		if m.On {
 			n = 1
 		}
 		s.event(swarm.Event{Kind: swarm.GotUploadOnly, Peer: c.slot, N: n})
@@ -205,7 +205,7 @@ func (s *Share) leafRange(piece int) (wire.HashRange, bool) {
 	}
 	first, _ := info.FilePieces(f)
 	return wire.HashRange{Root: info.Files[f].Root, Base: 0, Index: uint32((piece - first) * width),
-		Length: uint32(width), Proof: 0}, true
+		Length: uint32(width), ProofLayers: 0}, true
 }
 
 var _ = metainfo.PadHash

@@ -13,7 +13,7 @@ import (
 func (s *Share) countFiles(have []bool, wanted func(int) bool) {
 	info := s.meta.Info
 	s.left = make([]int, len(info.Files))
-	s.open2 = 0
+	s.unfinished = 0
 	for f := range info.Files {
 		s.left[f] = -1 // not wanted, or nothing on the disk
 		if info.Files[f].Pad || info.Files[f].Symlink || wanted != nil && !wanted(f) {
@@ -28,7 +28,7 @@ func (s *Share) countFiles(have []bool, wanted func(int) bool) {
 			}
 		}
 		s.left[f] = n
-		s.open2++
+		s.unfinished++
 	}
 }
 
@@ -52,7 +52,7 @@ func (s *Share) finishFile(f int) {
 	content := s.content.Load()
 	s.left[f] = -1
 	if s.spec.InPlace {
-		s.open2--
+		s.unfinished--
 		return
 	}
 	s.finishing++
@@ -65,7 +65,7 @@ func (s *Share) finishFile(f int) {
 				s.fail(err)
 				return
 			}
-			s.open2--
+			s.unfinished--
 			s.completeIfDone()
 		}})
 	})
@@ -73,7 +73,7 @@ func (s *Share) finishFile(f int) {
 
 // allDone tells that every wanted file is verified and has its final name.
 func (s *Share) allDone() bool {
-	return s.t.Info() != nil && s.content.Load() != nil && s.open2 == 0 && s.t.Needed() == 0 && s.layers.done()
+	return s.t.Info() != nil && s.content.Load() != nil && s.unfinished == 0 && s.t.Needed() == 0 && s.layers.done()
 }
 
 // allVerified is told by the swarm: the last wanted piece is there.

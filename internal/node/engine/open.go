@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"crypto/sha1"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -29,10 +31,14 @@ func (s *Share) begin() {
 	s.t = swarm.New(swarm.Config{InfoHash: s.hash.Wire()[0], Slots: s.e.cfg.Slots, Limited: s.limited()}, s.rng)
 	s.t.Start(s.begun)
 	s.paused = s.row.Paused
+	s.wantedBytes = -1
+	s.base = baseTotals{s.row.Downloaded, s.row.Uploaded, s.row.Wasted}
 	s.state = Metadata
 	s.addPeers(s.spec.Peers)
 	s.startAnnouncer()
-	if s.meta != nil {
+	if s.early != nil {
+		s.fail(s.early)
+	} else if s.meta != nil {
 		s.open()
 	} else if s.paused {
 		s.setState(Paused)
@@ -44,15 +50,16 @@ func (s *Share) limited() bool { return s.up.on() || s.e.up.on() }
 
 // metadataCame checks an info dictionary that peers sent and goes on with it.
 func (s *Share) metadataCame(info []byte) {
-	m, err := metainfo.ParseInfo(info, s.hash)
-	if err != nil {
+	if !hashFits(s.hash, info) {
 		s.event(swarm.Event{Kind: swarm.MetaBad, Peer: swarm.NoPeer})
-		if hashFits(err) {
-			s.fail(fmt.Errorf("the description that peers sent is refused: %w", err))
-		}
 		return
 	}
-	m.Trackers = s.spec.Magnet.Trackers2D()
+	m, err := metainfo.ParseInfo(info, s.hash)
+	if err != nil { // no other peer will have a better one
+		s.fail(fmt.Errorf("the description that peers sent is refused: %w", err))
+		return
+	}
+	m.Trackers = s.trackers()
 	m.WebSeeds = s.spec.Magnet.WebSeeds
 	if err := s.e.described(s, m); err != nil {
 		s.fail(err)
@@ -67,9 +74,10 @@ func (s *Share) metadataCame(info []byte) {
 	s.open()
 }
 
-// hashFits tells that the info dictionary is the one that was asked for, but refused for
-// what it says: no other peer will have a better one.
-func hashFits(err error) bool { return !errors.Is(err, metainfo.ErrHash) }
+// hashFits tells that the info dictionary is the one that was asked for.
+func hashFits(h metainfo.InfoHash, info []byte) bool {
+	return (!h.HasV1() || sha1.Sum(info) == h.V1) && (!h.HasV2() || sha256.Sum256(info) == h.V2)
+}
 
 // opened is what the goroutine that opens a share brings back.
 type opened struct {

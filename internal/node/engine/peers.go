@@ -196,4 +196,3 @@ func (s *Share) candDone(addr netip.AddrPort, ok bool) {
 func protocolFault(err error) bool {
 	return errors.Is(err, wire.ErrMalformed) || errors.Is(err, wire.ErrTooLong)
 }
-

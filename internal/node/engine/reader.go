@@ -156,7 +156,7 @@ func (r *reader) compact(need int) {
 
 // toChunk goes on in a new chunk, taking the unparsed bytes along.
 func (r *reader) toChunk(part int) error {
-	ck := r.c.share.e.pool.get(part > smallChunk || r.last >= smallChunk/2 || r.ck == nil && r.c.share.e.quick(r.c))
+	ck := r.c.share.e.pool.get(part > smallChunk || r.last >= smallChunk/2)
 	if ck == nil {
 		return errGone
 	}

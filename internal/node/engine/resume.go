@@ -96,6 +96,9 @@ func (s *Share) teardown() {
 			Synced: and(synced, have), Files: content.Stats()}})
 	}
 	if content != nil {
+		if s.removeData {
+			s.kept, s.removeErr = content.Remove()
+		}
 		s.content.Store(nil)
 		content.Close()
 	}
@@ -181,11 +184,13 @@ func (v *saver) flush() {
 	if len(v.queue) == 0 {
 		return
 	}
-	var batch []store.Saved
-	for _, x := range v.queue {
-		batch = append(batch, store.Saved{Row: x.row, Resume: x.resume})
+	var rows []store.Row
+	resumes := make(map[string]*store.Resume, len(v.queue))
+	for id, x := range v.queue {
+		rows = append(rows, x.row)
+		resumes[id] = x.resume
 	}
-	if err := v.e.cfg.Catalog.Save(batch); err != nil {
+	if err := v.e.cfg.Catalog.Save(rows, resumes); err != nil {
 		v.e.tell(Event{Kind: EventNotice, Code: "catalog", Text: err.Error()})
 		return // kept for the next try
 	}

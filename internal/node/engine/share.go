@@ -76,7 +76,26 @@ type Share struct {
 	ann      *announcer
 	layers   layerState
 	rates    rateWindow
+	base     baseTotals // what the row had counted before this start
+
+	unfinished  int          // wanted files without their final name
+	gone        map[int]bool // files that somebody changed
+	v2Only      bool         // the v1 hashes are wrong
+	saving      bool
+	wrote       bool
+	removed     bool
+	removeData  bool
+	kept        []string
+	removeErr   error
+	early       error // why the .torrent could not be read
+	retryAt     time.Time
+	nextLook    time.Time
+	quietSince  time.Time
+	lastDialErr error
+	wantedBytes int64 // -1 until counted
 }
+
+type baseTotals struct{ down, up, wasted int64 }
 
 // totals are what was counted before this start and by connections that are gone.
 type totals struct {

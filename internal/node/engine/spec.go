@@ -54,7 +54,7 @@ func (s *Spec) wanted(info *metainfo.Info) func(int) bool {
 				continue
 			}
 			for _, r := range s.Magnet.Select {
-				want[f] = want[f] || r.Contains(index)
+				want[f] = want[f] || r.First <= index && index <= r.Last
 			}
 			index++
 		}

@@ -1,0 +1,333 @@
+package swarm
+
+import (
+	"slices"
+	"time"
+)
+
+// openPiece is a piece of which something was asked and not everything is verified.
+type openPiece struct {
+	p       uint32
+	blocks  []block
+	free    int  // blocks that nobody was asked for
+	missing int  // blocks that have not come
+	scan    int  // no block before this one is free
+	full    bool // every block came; the verdict is awaited
+	suspect bool // it failed before: one peer alone fetches it
+	alone   Peer // that peer
+}
+
+type blockState uint8
+
+const (
+	blockFree blockState = iota
+	blockAsked
+	blockCame
+)
+
+// block is one 16 KiB of an open piece. holder is the peer it was asked of, or that
+// sent it; second was asked too in the endgame.
+type block struct {
+	state          blockState
+	holder, second Peer
+}
+
+type deadline struct {
+	at    time.Duration
+	piece uint32
+}
+
+// class is the order of the pieces of one priority.
+func (t *T) class(prio uint8) *rarity {
+	if t.order[prio] == nil {
+		t.order[prio] = newRarity(t.avail, t.rng)
+	}
+	return t.order[prio]
+}
+
+func (t *T) want(p uint32) {
+	t.wanted.set(p)
+	t.class(t.prio[p]).insert(p)
+}
+
+func (t *T) unwant(p uint32) {
+	if t.wanted.has(p) {
+		t.wanted.clear(p)
+		t.class(t.prio[p]).remove(p)
+	}
+}
+
+// openPiece takes the piece out of the order and makes its block table.
+func (t *T) openUp(p uint32) *openPiece {
+	t.unwant(p)
+	var o *openPiece
+	if n := len(t.pool); n > 0 {
+		o, t.pool = t.pool[n-1], t.pool[:n-1]
+	} else {
+		o = new(openPiece)
+	}
+	n := t.blocksOf(p)
+	*o = openPiece{p: p, blocks: slices.Grow(o.blocks[:0], n)[:n], free: n, missing: n, alone: NoPeer}
+	for i := range o.blocks {
+		o.blocks[i] = block{holder: NoPeer, second: NoPeer}
+	}
+	t.openAt[p] = int32(len(t.open))
+	t.open = append(t.open, o)
+	return o
+}
+
+// shut takes the piece out of the open ones.
+func (t *T) shut(o *openPiece) {
+	i := t.openAt[o.p]
+	last := len(t.open) - 1
+	t.open[i] = t.open[last]
+	t.openAt[t.open[i].p] = i
+	t.open = t.open[:last]
+	t.openAt[o.p] = -1
+	for _, id := range t.live {
+		if q := t.peers[id]; q.cur == o {
+			q.cur = nil
+		}
+	}
+	t.pool = append(t.pool, o)
+}
+
+func (t *T) opened(p uint32) *openPiece {
+	if i := t.openAt[p]; i >= 0 {
+		return t.open[i]
+	}
+	return nil
+}
+
+// usable tells whether the peer may take a free block of the open piece.
+func (o *openPiece) usable(p *peer) bool {
+	return o.free > 0 && (!o.suspect || o.alone == p.id || o.alone == NoPeer) && p.has(o.p)
+}
+
+// pick chooses the open piece from which the peer is asked its next block; nil if
+// there is none with a free block that it has.
+func (t *T) pick(p *peer) *openPiece {
+	if p.cur != nil && p.cur.free > 0 && (!p.choked || slices.Contains(p.fastGot, p.cur.p)) {
+		return p.cur
+	}
+	if p.choked {
+		return t.pickListed(p, &p.fastGot, true)
+	}
+	if o := t.pickDue(p); o != nil {
+		return o
+	}
+	if o := t.pickListed(p, &p.suggested, false); o != nil {
+		return o
+	}
+	if t.nOpenSlow(p) {
+		if o := t.pickOpen(p); o != nil {
+			return o
+		}
+	}
+	if o := t.pickNew(p); o != nil {
+		return o
+	}
+	return t.pickOpen(p)
+}
+
+// pickListed takes from a list of pieces that the peer offered; keep leaves pieces in
+// the list (the allowed fast set stays valid), else they are used up.
+func (t *T) pickListed(p *peer, list *[]uint32, keep bool) *openPiece {
+	for i := 0; i < len(*list); i++ {
+		piece := (*list)[i]
+		o := t.opened(piece)
+		if p.has(piece) && t.wanted.has(piece) {
+			o = t.openUp(piece)
+		} else if o != nil && !o.usable(p) {
+			o = nil
+		}
+		if !keep {
+			*list = append((*list)[:i], (*list)[i+1:]...)
+			i--
+		}
+		if o != nil && p.has(piece) {
+			return o
+		}
+	}
+	return nil
+}
+
+// pickDue takes the piece with the nearest deadline.
+func (t *T) pickDue(p *peer) *openPiece {
+	for _, d := range t.due {
+		if o := t.opened(d.piece); o != nil {
+			if o.usable(p) {
+				return o
+			}
+		} else if t.wanted.has(d.piece) && p.has(d.piece) {
+			return t.openUp(d.piece)
+		}
+	}
+	return nil
+}
+
+// nOpenSlow tells that the peer alone would keep a piece open for so long that it
+// rather helps with one that is open.
+func (t *T) nOpenSlow(p *peer) bool {
+	const long = 10 // seconds
+	rate := p.win.best()
+	return rate > 0 && rate*long < float64(t.info.PieceLength)
+}
+
+// pickOpen joins an open piece: the one with the fewest free blocks, to end it soon.
+func (t *T) pickOpen(p *peer) *openPiece {
+	var best *openPiece
+	for _, o := range t.open {
+		if o.usable(p) && (best == nil || o.free < best.free) {
+			best = o
+		}
+	}
+	return best
+}
+
+// pickNew opens the rarest piece that the peer has, of the highest priority.
+func (t *T) pickNew(p *peer) *openPiece {
+	if len(t.open) >= t.maxOpen() {
+		return nil
+	}
+	if t.sequential {
+		if i := t.wanted.nextCommon(p.bits, 0); i >= 0 {
+			return t.openUp(uint32(i))
+		}
+		return nil
+	}
+	for prio := 3; prio >= 1; prio-- {
+		r := t.order[prio]
+		if r == nil || len(r.list) == 0 {
+			continue
+		}
+		if piece, ok := t.rarest(r, p); ok {
+			return t.openUp(piece)
+		}
+	}
+	return nil
+}
+
+// rarest finds the first piece of the order that the peer has. The walk is short while
+// the peer has much of what is wanted; for a peer with little, its own bits are walked.
+func (t *T) rarest(r *rarity, p *peer) (uint32, bool) {
+	if t.nHave < randomFirst && p.useful > randomFirst {
+		from := t.rng.IntN(len(r.list))
+		for i := range r.list {
+			if piece := r.list[(from+i)%len(r.list)]; p.has(piece) {
+				return piece, true
+			}
+			if i > 64 {
+				break
+			}
+		}
+	}
+	steps := min(len(r.list), 256)
+	for _, piece := range r.list[:steps] {
+		if p.has(piece) {
+			return piece, true
+		}
+	}
+	best, found := uint32(0), false
+	for i := t.wanted.nextCommon(p.bits, 0); i >= 0; i = t.wanted.nextCommon(p.bits, uint32(i)+1) {
+		q := uint32(i)
+		if r.pos[q] >= 0 && (!found || r.pos[q] < r.pos[best]) {
+			best, found = q, true
+		}
+	}
+	return best, found
+}
+
+// maxOpen bounds the open pieces: a few for each peer, and as many as the requests
+// outstanding can fill.
+func (t *T) maxOpen() int {
+	perPiece := max(int(t.info.PieceLength)/blockLen, 1)
+	n, win := 8, 0
+	for _, id := range t.live {
+		if p := t.peers[id]; !p.choked && p.interested {
+			n += 2
+			win += p.win.size
+		}
+	}
+	return n + win/perPiece
+}
+
+// setPriority changes the priority of pieces [first, end).
+func (t *T) setPriority(first, end uint32, prio uint8) {
+	if t.info == nil {
+		return
+	}
+	for p := first; p < min(end, t.pieces); p++ {
+		if t.prio[p] == prio {
+			continue
+		}
+		t.unwant(p)
+		t.prio[p] = prio
+		if t.have.has(p) {
+			continue
+		}
+		if need := prio > 0; need != t.needed.has(p) {
+			t.setNeeded(p, need)
+		}
+		if o := t.opened(p); o != nil {
+			if prio == 0 && !o.full {
+				t.abandon(o)
+			}
+		} else if prio > 0 {
+			t.want(p)
+		}
+	}
+	t.afterNeed()
+}
+
+func (t *T) setNeeded(p uint32, need bool) {
+	d := 1
+	if need {
+		t.needed.set(p)
+	} else {
+		t.needed.clear(p)
+		d = -1
+	}
+	t.nNeeded += d
+	for _, id := range t.live {
+		if q := t.peers[id]; q.bits != nil && q.has(p) {
+			q.useful += d
+		}
+	}
+}
+
+// afterNeed tells peers about changed interest, and the driver about completion.
+func (t *T) afterNeed() {
+	for _, id := range t.live {
+		if q := t.peers[id]; !q.closing && q.bits != nil {
+			t.interest(q)
+		}
+	}
+	done := t.nNeeded == 0
+	if done && !t.complete {
+		t.out.add(Effect{Kind: Complete, Peer: NoPeer})
+		t.complete = true
+		t.rechoke(true)
+		for _, id := range t.live {
+			if q := t.peers[id]; !q.closing {
+				t.dropRedundant(q)
+			}
+		}
+	}
+	t.complete = done
+	t.dirty = true
+}
+
+func (t *T) setDeadline(piece uint32, at time.Duration) {
+	const maxDeadlines = 1024
+	if t.info == nil || piece >= t.pieces || t.have.has(piece) {
+		return
+	}
+	t.due = slices.DeleteFunc(t.due, func(d deadline) bool { return d.piece == piece })
+	if len(t.due) >= maxDeadlines {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(t.due, at, func(d deadline, at time.Duration) int { return int(d.at - at) })
+	t.due = slices.Insert(t.due, i, deadline{at, piece})
+	t.dirty = true
+}

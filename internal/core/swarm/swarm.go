@@ -1,0 +1,340 @@
+package swarm
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"shoal/internal/core/metainfo"
+)
+
+// Tuning constants: choices of this program, each with its reason.
+const (
+	blockLen = 16 << 10 // BEP 3: what every client asks for
+
+	maxQueue       = 2000             // requests we queue for a peer and tell it so (reqq): 250 would cap 1 Gbit/s at 100 ms to 40 MB/s
+	maxRequest     = 128 << 10        // longest block we serve (limits card)
+	maxGhosts      = 2048             // requests taken back that may still be answered
+	maxStrays      = 64               // blocks nobody asked for before the peer is dropped
+	maxSuggested   = 16               // suggestions kept per peer
+	fastSetSize    = 10               // BEP 6 allowed fast pieces given to a peer with few pieces
+	chokeInterval  = 10 * time.Second // BEP 3
+	optimisticTime = 30 * time.Second // BEP 3
+	turnTime       = 30 * time.Second // how long a seed serves a peer at least before it looks for one in more need
+	tickBusy       = time.Second      // how often time-outs are looked for while requests are out
+	tickQuiet      = 10 * time.Second // and while none are
+	snubTime       = 60 * time.Second // BEP 3's figure: longest silence while requests are out
+	snubFloor      = 8 * time.Second  // shortest silence that counts, for a peer that has proved to be quick
+	randomFirst    = 4                // pieces picked at random before rarest first
+)
+
+// Config is what a T is made with. Pieces of the share that are already there are
+// given to SetInfo.
+type Config struct {
+	InfoHash [20]byte // the name on the wire, for the allowed fast set (BEP 6)
+	Slots    int      // peers unchoked at a time, 0 = 8
+	Limited  bool     // sending needs Tokens
+}
+
+// Key is what a ban is remembered by: the address, and the peer's ID too where many
+// peers share an address (loopback).
+type Key struct {
+	Addr netip.Addr
+	ID   [20]byte
+}
+
+// T is the exchange of one share. It is used by one goroutine.
+type T struct {
+	cfg  Config
+	rng  *rand.Rand
+	zero time.Time // the first now; times inside are durations since
+	now  time.Duration
+	wake time.Duration
+	in   *Events
+	out  *Effects
+
+	info    *metainfo.Info
+	pieces  uint32
+	have    bitset
+	wanted  bitset // not had, not open, priority above 0
+	needed  bitset // not had, priority above 0: what makes a peer interesting
+	nHave   int
+	nNeeded int
+	prio    []uint8
+	avail   []uint16
+	order   [4]*rarity // by priority 1…3; [0] unused
+	openAt  []int32    // piece → index in open, -1
+	open    []*openPiece
+	pool    []*openPiece
+	due     []deadline // by time
+
+	sequential, paused, limited, complete bool
+
+	peers  []*peer // by slot; nil where free
+	live   []Peer  // slots in use, in order of arrival
+	nSeeds int     // live peers that have everything
+	dirty  bool    // look at all peers for new requests
+
+	tokens  int64 // bytes that may be sent under the limit
+	turn    int   // whose turn it is for tokens, index in live
+	source  sourceState
+	meta    *metadata
+	blame   blame
+	choker  choker
+	Counted Counters
+}
+
+// Counters are totals since New.
+type Counters struct {
+	Wasted   int64 // bytes received and not kept: duplicates, strays, failed pieces
+	Received int64 // bytes of blocks accepted
+	Sent     int64 // bytes of blocks handed to writers
+	Failed   int64 // pieces that failed their hash
+	Cancels  int64
+}
+
+// New makes the exchange of a share whose metainfo is not known yet; SetInfo follows.
+// rng decides every random choice.
+func New(cfg Config, rng *rand.Rand) *T {
+	if cfg.Slots == 0 {
+		cfg.Slots = 8
+	}
+	t := &T{cfg: cfg, rng: rng, limited: cfg.Limited}
+	t.meta = newMetadata()
+	t.blame.init()
+	return t
+}
+
+// Start fixes the time that durations inside are counted from. It is called once,
+// before SetInfo and Step.
+func (t *T) Start(now time.Time) { t.zero = now }
+
+// SetInfo tells the metainfo and which pieces are there (have(p) is asked for each). It
+// is called once, between Steps; peers that came before are judged by it at the next Step.
+func (t *T) SetInfo(info *metainfo.Info, have func(p int) bool, prio func(p int) uint8) {
+	n := info.NumPieces()
+	t.info, t.pieces = info, uint32(n)
+	t.have, t.wanted, t.needed = newBitset(n), newBitset(n), newBitset(n)
+	t.prio, t.avail, t.openAt = make([]uint8, n), make([]uint16, n), make([]int32, n)
+	for p := range n {
+		t.openAt[p] = -1
+		t.prio[p] = min(prio(p), 3)
+		if have(p) {
+			t.have.set(uint32(p))
+			t.nHave++
+			continue
+		}
+		if t.prio[p] > 0 {
+			t.needed.set(uint32(p))
+			t.nNeeded++
+			t.want(uint32(p))
+		}
+	}
+	t.complete = t.nNeeded == 0
+	t.source.init(n)
+	t.wake = 0
+	t.meta.known = true
+}
+
+// Info is what SetInfo gave, nil before.
+func (t *T) Info() *metainfo.Info { return t.info }
+
+// Have tells whether the piece is there and verified.
+func (t *T) Have(p int) bool { return t.info != nil && t.have.has(uint32(p)) }
+
+// HaveCount is the number of pieces that are there; Needed of those still wanted.
+func (t *T) HaveCount() int { return t.nHave }
+
+// Needed is the number of pieces that are wanted and not there.
+func (t *T) Needed() int { return t.nNeeded }
+
+// AppendBitfield appends the bits for SendBitfield.
+func (t *T) AppendBitfield(dst []byte) []byte { return t.have.appendWire(dst, int(t.pieces)) }
+
+// Step takes the events in order and appends what is to be done to out.
+func (t *T) Step(now time.Time, in *Events, out *Effects) {
+	t.now = now.Sub(t.zero)
+	t.in, t.out = in, out
+	if t.info != nil && t.meta.known {
+		t.meta.known = false
+		t.judgeEarly()
+	}
+	for i := range in.List {
+		t.event(&in.List[i], int32(i))
+	}
+	t.tick()
+	t.fillAll()
+	t.pumpAll()
+	t.in, t.out = nil, nil
+}
+
+// NextWake is when Step wants to be called even if nothing happens; zero when never.
+func (t *T) NextWake() time.Time {
+	if len(t.live) == 0 {
+		return time.Time{}
+	}
+	return t.zero.Add(t.wake)
+}
+
+// Starved tells that blocks are waiting for Tokens.
+func (t *T) Starved() bool { return t.limited && t.tokens <= 0 && t.source.waiting }
+
+// event dispatches one event: flat, one line a kind.
+func (t *T) event(e *Event, ref int32) {
+	switch e.Kind {
+	case PieceGood, PieceBad, PieceLost, PieceFailed:
+		t.pieceEvent(e)
+		return
+	case SetPriority, SetSequential, SetDeadline, SetPaused, SetLimited, Tokens, MetaBad, Wake:
+		t.command(e)
+		return
+	case PeerUp:
+		t.peerUp(e)
+		return
+	}
+	p := t.peer(e.Peer)
+	if p == nil || p.closing {
+		if e.Kind == PeerDown {
+			t.peerDown(e.Peer)
+		} else if e.Kind == GotBlock {
+			t.discard(ref, e.N)
+		}
+		return
+	}
+	switch e.Kind {
+	case PeerDown:
+		t.peerDown(e.Peer)
+	case GotBlock:
+		t.gotBlock(p, e, ref)
+	case GotRequest:
+		t.gotRequest(p, e)
+	case GotCancel:
+		t.gotCancel(p, e)
+	case Credit:
+		p.credit += int(e.N)
+	case GotHave:
+		t.gotHave(p, e.P)
+	case GotChoke:
+		t.gotChoke(p)
+	case GotUnchoke:
+		t.gotUnchoke(p)
+	case GotInterested:
+		t.gotInterested(p)
+	case GotUninterested:
+		t.gotUninterested(p)
+	case GotBitfield, GotHaveAll, GotHaveNone:
+		t.gotBits(p, e)
+	case GotReject:
+		t.gotReject(p, e)
+	case GotSuggest, GotAllowedFast, GotDontHave, GotUploadOnly, GotReqQ:
+		t.gotHint(p, e)
+	case GotMetaSize, GotMetaRequest, GotMetaData, GotMetaReject:
+		t.gotMeta(p, e)
+	case GotHashes, GotHashReject:
+		t.gotHashes(p, e)
+	}
+}
+
+func (t *T) command(e *Event) {
+	switch e.Kind {
+	case Tokens:
+		t.tokens += int64(e.N)
+	case SetLimited:
+		t.limited = e.N != 0
+		t.tokens = 0
+	case SetSequential:
+		t.sequential = e.N != 0
+	case SetPaused:
+		t.setPaused(e.N != 0)
+	case SetPriority:
+		t.setPriority(e.P, e.B, uint8(min(e.N, 3)))
+	case MetaBad:
+		t.metaBad()
+	case SetDeadline:
+		t.setDeadline(e.P, e.When.Sub(t.zero))
+	}
+}
+
+// tick does what is due by time alone.
+func (t *T) tick() {
+	if t.now < t.wake {
+		return
+	}
+	busy := false
+	for _, id := range t.live {
+		p := t.peers[id]
+		if p.pending() > 0 {
+			busy = true
+			t.checkSnub(p)
+		}
+	}
+	t.rechoke(false)
+	t.wake = t.now + tickQuiet
+	if busy || len(t.open) > 0 {
+		t.wake = t.now + tickBusy
+	}
+	if t.info == nil {
+		t.meta.tick(t)
+		t.wake = t.now + tickBusy
+	}
+}
+
+// pieceSize is the number of bytes of a piece on the wire.
+func (t *T) pieceSize(p uint32) uint32 { return uint32(t.info.PieceSize(int(p))) }
+
+// blocksOf is the number of blocks that are asked for: those that hold nothing but
+// padding are known to be zero (BEP 47).
+func (t *T) blocksOf(p uint32) int { return (Payload(t.info, int(p)) + blockLen - 1) / blockLen }
+
+// Payload is the number of bytes of a piece up to which blocks are asked for. In a hybrid
+// the padding behind a file's end is known to be zero (BEP 47); v1 alone cannot tell.
+func Payload(info *metainfo.Info, p int) int {
+	if info.Version == metainfo.V1 {
+		return info.PieceSize(p)
+	}
+	return info.DataSize(p)
+}
+
+// blockSize is the length of block b of piece p on the wire.
+func (t *T) blockSize(p uint32, b int) uint32 {
+	return min(blockLen, t.pieceSize(p)-uint32(b)*blockLen)
+}
+
+// close asks the driver to end the connection; nothing more is taken from the peer.
+func (t *T) close(p *peer, why Reason, ban bool) {
+	if p.closing {
+		return
+	}
+	p.closing = true
+	t.out.add(Effect{Kind: Close, Peer: p.id, Reason: why, Ban: ban})
+	t.release(p)
+	if ban {
+		t.blame.ban(p.key)
+	}
+}
+
+func (t *T) discard(ref int32, n uint32) {
+	t.Counted.Wasted += int64(n)
+	t.out.add(Effect{Kind: Discard, Ref: ref})
+}
+
+// PeerView is what is shown of a peer.
+type PeerView struct {
+	Have                                 int // pieces
+	Seed                                 bool
+	WeWant, TheyWant, WeChoke, TheyChoke bool
+	Optimistic, Snubbed                  bool
+	DownRate, UpRate                     float64 // bytes a second
+	Pending                              int     // requests outstanding
+}
+
+// Peer shows a peer; the zero value if the slot is free.
+func (t *T) Peer(id Peer) PeerView {
+	p := t.peer(id)
+	if p == nil {
+		return PeerView{}
+	}
+	return PeerView{Have: p.nBits, Seed: p.seed, WeWant: p.interested, TheyWant: p.theyInterest,
+		WeChoke: p.choking, TheyChoke: p.choked, Optimistic: p.optimistic, Snubbed: p.snubbed,
+		DownRate: p.down.value(t.now), UpRate: p.up.value(t.now), Pending: p.pending()}
+}

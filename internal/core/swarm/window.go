@@ -1,0 +1,109 @@
+package swarm
+
+import (
+	"math"
+	"time"
+)
+
+// Constants of the request window. The idea is that of congestion control by model
+// (BBR): what must be outstanding is bandwidth × delay, both measured, and the start
+// doubles every round trip until the rate stops growing.
+const (
+	windowStart = 16
+	windowMin   = 2
+	rateRounds  = 8                     // the bandwidth is the best of so many round trips
+	flatRounds  = 3                     // so many without growth end the doubling
+	growth      = 1.25                  // what counts as growth
+	lapse       = 50 * time.Millisecond // the sender's own scheduling: other peers' turns, disk, limits in ticks
+	delayExpiry = 30 * time.Second      // after which the least delay is measured anew
+)
+
+// window sizes the requests outstanding at one peer.
+type window struct {
+	size       int
+	slow       bool // still doubling
+	dirty      bool // look for requests in this Step
+	delay      time.Duration
+	delayAt    time.Duration
+	roundStart time.Duration
+	roundBytes int64
+	rates      [rateRounds]float64
+	next, flat int
+}
+
+func (w *window) init() { *w = window{size: windowStart, slow: true} }
+
+// best is the measured bandwidth in bytes a second.
+func (w *window) best() float64 {
+	b := 0.0
+	for _, r := range w.rates {
+		b = max(b, r)
+	}
+	return b
+}
+
+// block counts a block of n bytes that was asked for at asked.
+func (w *window) block(now, asked time.Duration, n uint32) {
+	w.dirty = true
+	if d := max(now-asked, time.Microsecond); w.delay == 0 || d < w.delay || now-w.delayAt > delayExpiry {
+		w.delay, w.delayAt = d, now
+	}
+	w.roundBytes += int64(n)
+	if w.slow {
+		w.size = min(w.size+1, maxQueue)
+	}
+	if w.roundStart == 0 {
+		w.roundStart, w.roundBytes = now, 0
+		return
+	}
+	if asked < w.roundStart || now <= w.roundStart {
+		return
+	}
+	w.round(now)
+}
+
+// round ends a round trip: everything asked at its start has come.
+func (w *window) round(now time.Duration) {
+	rate := float64(w.roundBytes) / (now - w.roundStart).Seconds()
+	if w.slow {
+		if rate < w.best()*growth {
+			w.flat++
+		} else {
+			w.flat = 0
+		}
+		w.slow = w.flat < flatRounds
+	}
+	w.rates[w.next] = rate
+	w.next = (w.next + 1) % rateRounds
+	w.roundStart, w.roundBytes = now, 0
+	if !w.slow {
+		bdp := w.best() * (2*w.delay + lapse).Seconds() / blockLen
+		w.size = min(max(int(bdp)+windowMin, windowMin), maxQueue)
+	}
+}
+
+// idle forgets a round that was cut by a choke or by having nothing to ask.
+func (w *window) idle() { w.roundStart, w.roundBytes = 0, 0 }
+
+// meter is a rate with exponential forgetting.
+type meter struct {
+	rate  float64
+	at    time.Duration
+	total int64
+}
+
+const meterTau = 4 * time.Second
+
+func (m *meter) add(now time.Duration, n int) {
+	m.rate = m.value(now) + float64(n)/meterTau.Seconds()
+	m.at = now
+	m.total += int64(n)
+}
+
+// value is bytes a second at now.
+func (m *meter) value(now time.Duration) float64 {
+	if m.rate == 0 {
+		return 0
+	}
+	return m.rate * math.Exp(-float64(now-m.at)/float64(meterTau))
+}

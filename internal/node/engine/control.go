@@ -1,0 +1,497 @@
+package engine
+
+import (
+	"net/netip"
+	"os"
+	"sort"
+	"time"
+
+	"shoal/internal/adapter/store"
+	"shoal/internal/core/metainfo"
+	"shoal/internal/core/swarm"
+)
+
+// List is every share, sorted by name, then ID.
+func (e *Engine) List() []Status {
+	e.mu.Lock()
+	list := make([]Status, 0, len(e.shares))
+	for _, r := range e.shares {
+		list = append(list, *r.show())
+	}
+	e.mu.Unlock()
+	sort.Slice(list, func(i, j int) bool {
+		if list[i].Name != list[j].Name {
+			return list[i].Name < list[j].Name
+		}
+		return list[i].ID < list[j].ID
+	})
+	return list
+}
+
+func (r *entry) show() *Status {
+	if r.share != nil {
+		if st := r.share.status.Load(); st != nil {
+			return st
+		}
+	}
+	return r.status
+}
+
+// entry finds a share by its ID, also by the one it had before its description came.
+func (e *Engine) entry(id string) (*entry, error) {
+	if to, ok := e.alias[id]; ok {
+		id = to
+	}
+	r := e.shares[id]
+	if r == nil {
+		return nil, ErrNotFound
+	}
+	return r, nil
+}
+
+// Status is one share.
+func (e *Engine) Status(id string) (Status, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r, err := e.entry(id)
+	if err != nil {
+		return Status{}, err
+	}
+	return *r.show(), nil
+}
+
+// running returns the share with its loop running, starting it if it is parked.
+func (e *Engine) awake(id string) (*Share, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r, err := e.entry(id)
+	if err != nil {
+		return nil, err
+	}
+	if e.closed {
+		return nil, errGone
+	}
+	if r.share == nil {
+		e.start(r, Spec{}, nil)
+	}
+	return r.share, nil
+}
+
+// Detail is what is known of one share beyond its Status.
+type Detail struct {
+	Status
+	Meta     *metainfo.Metainfo // nil while it has not come
+	Done     []int64            // verified bytes of each file, by index
+	Wanted   []bool
+	Paths    []string
+	Peers    []PeerStatus
+	Trackers []TrackerStatus
+}
+
+// Detail looks at one share closely.
+func (e *Engine) Detail(id string) (Detail, error) {
+	s, err := e.awake(id)
+	if err != nil {
+		return Detail{}, err
+	}
+	var d Detail
+	ok := s.call(func() {
+		s.publish()
+		d.Meta = s.meta
+		for _, c := range s.conns {
+			if c != nil && c.up {
+				d.Peers = append(d.Peers, s.peerStatus(c))
+			}
+		}
+		d.Trackers = s.trackerStatus()
+		if s.meta != nil {
+			s.fileDetail(&d)
+		}
+	})
+	if !ok {
+		return Detail{}, errGone
+	}
+	d.Status = *s.status.Load()
+	return d, nil
+}
+
+func (s *Share) fileDetail(d *Detail) {
+	info := s.meta.Info
+	want := s.spec.wanted(info)
+	d.Done, d.Wanted = make([]int64, len(info.Files)), make([]bool, len(info.Files))
+	for f := range info.Files {
+		d.Wanted[f] = want == nil || want(f)
+		if info.Files[f].Pad || info.Files[f].Length == 0 || s.t.Info() == nil {
+			continue
+		}
+		lo, hi := info.Files[f].Offset, info.Files[f].Offset+info.Files[f].Length
+		for p, end := info.FilePieces(f); p < end; p++ {
+			if s.t.Have(p) {
+				off := int64(p) * info.PieceLength
+				d.Done[f] += min(hi, off+info.PieceLength) - max(lo, off)
+			}
+		}
+	}
+}
+
+func (s *Share) trackerStatus() []TrackerStatus {
+	var list []TrackerStatus
+	for tier, urls := range s.trackers() {
+		for _, u := range urls {
+			t := TrackerStatus{URL: u, Seeders: -1, Leechers: -1}
+			if s.ann != nil && s.ann.states[u] != nil {
+				t = *s.ann.states[u]
+			}
+			t.Tier = tier
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// SetPaused pauses a share or lets it go on.
+func (e *Engine) SetPaused(id string, on bool) (Status, error) {
+	return e.change(id, func(s *Share) { s.setPaused(on) })
+}
+
+// SetSequential fetches pieces in order, or not.
+func (e *Engine) SetSequential(id string, on bool) (Status, error) {
+	return e.change(id, func(s *Share) {
+		s.row.Sequential, s.spec.Sequential = on, on
+		n := uint32(0)
+		if on {
+			n = 1
+		}
+		s.event(swarm.Event{Kind: swarm.SetSequential, N: n})
+		s.e.keep(s)
+	})
+}
+
+// AddPeers tries addresses that a person gave.
+func (e *Engine) AddPeers(id string, peers []string) (Status, error) {
+	return e.change(id, func(s *Share) {
+		s.addPeers(peers)
+		s.dialSome()
+	})
+}
+
+// change runs f in the share's loop and returns its status after that.
+func (e *Engine) change(id string, f func(*Share)) (Status, error) {
+	s, err := e.awake(id)
+	if err != nil {
+		return Status{}, err
+	}
+	if !s.call(func() { f(s); s.settleState(); s.publish() }) {
+		return Status{}, errGone
+	}
+	return *s.status.Load(), nil
+}
+
+func (s *Share) setPaused(on bool) {
+	if s.failed != nil && !on {
+		s.retry()
+	}
+	if s.paused == on {
+		return
+	}
+	s.paused, s.row.Paused = on, on
+	n := uint32(0)
+	if on {
+		n = 1
+		for _, c := range s.conns {
+			if c != nil && c.up {
+				c.shut()
+			}
+		}
+		if a := s.ann; a != nil {
+			s.ann = nil
+			a.cancel()
+			go func() { <-a.done }()
+		}
+	}
+	s.event(swarm.Event{Kind: swarm.SetPaused, Peer: swarm.NoPeer, N: n})
+	s.startAnnouncer()
+	s.settleState()
+	s.e.keep(s)
+	s.dialSome()
+}
+
+// retry tries again what the environment stopped.
+func (s *Share) retry() {
+	s.retryAt = time.Now().Add(failRetry)
+	s.failed, s.problem = nil, ""
+	if s.meta == nil {
+		s.settleState()
+		return
+	}
+	if s.content.Load() == nil {
+		s.open()
+		return
+	}
+	if !s.spaceAgain() {
+		return
+	}
+	n := uint32(0)
+	if s.paused {
+		n = 1
+	}
+	s.event(swarm.Event{Kind: swarm.SetPaused, Peer: swarm.NoPeer, N: n})
+	s.settleState()
+	for f, left := range s.left {
+		if left == 0 {
+			s.finishFile(f)
+		}
+	}
+}
+
+// spaceAgain tells whether what stands in the way of writing may be gone.
+func (s *Share) spaceAgain() bool {
+	if s.t.Needed() == 0 {
+		return true
+	}
+	_, total, err := store.Free(s.spec.Dir)
+	if err == nil {
+		need := int64(s.t.Needed()) * s.meta.Info.PieceLength
+		err = store.CheckSpace(s.spec.Dir, min(need, 16<<20), min(s.e.cfg.Reserve(total), total/20))
+	}
+	if err != nil {
+		s.failed, s.problem = err, err.Error()
+		s.setState(Failed)
+		return false
+	}
+	return true
+}
+
+// reselect changes which files are wanted.
+func (s *Share) reselect(globs []string) {
+	s.spec.Select, s.row.Select = globs, globs
+	s.spec.Magnet.Select = nil
+	s.wantedBytes = -1
+	content := s.content.Load()
+	if content == nil || s.t.Info() == nil {
+		return
+	}
+	info := s.meta.Info
+	want := s.spec.wanted(info)
+	have := make([]bool, info.NumPieces())
+	for f := range info.Files {
+		if err := content.SetWanted(f, want == nil || want(f)); err != nil {
+			s.fail(err)
+			return
+		}
+	}
+	for p := range have {
+		have[p] = s.t.Have(p)
+		prio := uint32(0)
+		if pieceWanted(info, p, want) {
+			prio = 2
+		}
+		s.event(swarm.Event{Kind: swarm.SetPriority, P: uint32(p), B: uint32(p) + 1, N: prio})
+	}
+	s.row.Complete = false
+	s.countFiles(have, want)
+	for f, left := range s.left {
+		if left == 0 {
+			s.finishFile(f)
+		}
+	}
+	s.settle()
+	s.completeIfDone()
+	s.e.keep(s)
+}
+
+// SetLimits changes a share's limits, or with an empty ID the engine's; bytes a second,
+// 0 = none, negative = as it is.
+func (e *Engine) SetLimits(id string, up, down int64) error {
+	if id == "" {
+		if up >= 0 {
+			e.up.set(up)
+		}
+		if down >= 0 {
+			e.down.set(down)
+		}
+		for _, s := range e.running() {
+			s.post(msg{kind: msgCall, call: s.applyLimits})
+		}
+		return nil
+	}
+	_, err := e.change(id, func(s *Share) {
+		if up >= 0 {
+			s.row.UpLimit = up
+		}
+		if down >= 0 {
+			s.row.DownLimit = down
+		}
+		s.applyLimits()
+		s.e.keep(s)
+	})
+	return err
+}
+
+// Limits are the engine's own limits.
+func (e *Engine) Limits() (up, down int64) { return e.up.rate.Load(), e.down.rate.Load() }
+
+func (s *Share) applyLimits() {
+	s.up.set(s.row.UpLimit)
+	s.down.set(s.row.DownLimit)
+	n := uint32(0)
+	if s.limited() {
+		n = 1
+	}
+	s.event(swarm.Event{Kind: swarm.SetLimited, Peer: swarm.NoPeer, N: n})
+}
+
+// Verification is the outcome of Verify.
+type Verification struct {
+	Pieces, Good, Bad, Missing int
+	Bytes                      int64
+	Seconds                    float64
+	BadFiles                   []string
+}
+
+// Verify hashes everything of a share again. progress may be called from any goroutine,
+// one call at a time.
+func (e *Engine) Verify(id string, progress func(done, total int64)) (Verification, error) {
+	s, err := e.awake(id)
+	if err != nil {
+		return Verification{}, err
+	}
+	if err := s.untilOpen(); err != nil {
+		return Verification{}, err
+	}
+	return s.verify(progress)
+}
+
+// untilOpen waits until the share's files have been looked at.
+func (s *Share) untilOpen() error {
+	for {
+		var state State
+		var failed error
+		var described bool
+		if !s.call(func() { state, failed, described = s.state, s.failed, s.meta != nil }) {
+			return errGone
+		}
+		switch {
+		case failed != nil:
+			return failed
+		case !described:
+			return ErrNotReady
+		case state != Checking && s.content.Load() != nil:
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-s.ctx.Done():
+			return errGone
+		}
+	}
+}
+
+// Torrent is the share's .torrent.
+func (e *Engine) Torrent(id string) ([]byte, error) {
+	e.mu.Lock()
+	r, err := e.entry(id)
+	var path string
+	if err == nil {
+		path = e.torrentPath(r.row.ID)
+		if r.row.Link != "" && (r.share == nil || !r.share.described()) {
+			err = ErrNotReady
+		}
+	}
+	e.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
+func (s *Share) described() bool { st := s.status.Load(); return st != nil && st.Pieces > 0 }
+
+// Remove forgets a share; with data it deletes what was fetched, never originals. It
+// returns the paths that were kept although data was asked to go.
+func (e *Engine) Remove(id string, data bool) (Status, []string, error) {
+	e.mu.Lock()
+	r, err := e.entry(id)
+	if err == nil && data && r.row.InPlace {
+		err = ErrInPlace
+	}
+	if err != nil {
+		e.mu.Unlock()
+		return Status{}, nil, err
+	}
+	e.mu.Unlock()
+	s, err := e.awake(id)
+	if err != nil {
+		return Status{}, nil, err
+	}
+	st := *s.status.Load()
+	var kept []string
+	if data {
+		if uerr := s.untilOpen(); uerr == nil {
+			s.call(func() { s.setPaused(true) })
+		}
+	}
+	s.call(func() { s.removed, s.stopping, s.removeData = true, true, data })
+	<-s.done
+	kept, err = s.kept, s.removeErr
+	e.mu.Lock()
+	delete(e.shares, r.row.ID)
+	for _, n := range r.hash.Wire() {
+		if e.names[n] == r {
+			delete(e.names, n)
+		}
+	}
+	e.mu.Unlock()
+	e.saver.forget(r.row.ID)
+	if derr := e.cfg.Catalog.Delete(r.row.ID); err == nil {
+		err = derr
+	}
+	os.Remove(e.torrentPath(r.row.ID))
+	os.Remove(e.partsPath(r.row.ID))
+	e.tell(Event{Kind: EventRemoved, ID: r.row.ID, Name: r.row.Name})
+	return st, kept, err
+}
+
+// isSelf tells whether an address is one of ours.
+func (e *Engine) isSelf(a netip.AddrPort) bool {
+	for _, l := range e.cfg.Listeners {
+		if addrOf(l.Addr()) == a {
+			return true
+		}
+	}
+	return false
+}
+
+// Listening are the addresses that peers can reach.
+func (e *Engine) Listening() []netip.AddrPort {
+	var list []netip.AddrPort
+	for _, l := range e.cfg.Listeners {
+		list = append(list, addrOf(l.Addr()))
+	}
+	return list
+}
+
+// penalised tells that a peer did wrong.
+func (e *Engine) penalised(s *Share, c *conn, reason, action string) {
+	e.mu.Lock()
+	if e.reasons == nil {
+		e.reasons = make(map[string]int64)
+	}
+	e.reasons[reason+"/"+action]++
+	e.mu.Unlock()
+	e.tell(Event{Kind: EventPenalised, ID: s.id(), Reason: reason, Action: action, Peer: c.addr})
+}
+
+// Penalties are the refusals so far, by "reason/action".
+func (e *Engine) Penalties() map[string]int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := make(map[string]int64, len(e.reasons))
+	for k, v := range e.reasons {
+		m[k] = v
+	}
+	return m
+}
+
+// Conns is the number of connections.
+func (e *Engine) Conns() int { return int(e.nConns.Load()) }

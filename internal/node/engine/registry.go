@@ -1,0 +1,308 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"shoal/internal/adapter/store"
+	"shoal/internal/core/metainfo"
+)
+
+// entry is one share in the table: all that a parked share costs.
+type entry struct {
+	row    store.Row
+	hash   metainfo.InfoHash
+	share  *Share        // nil while parked
+	ending chan struct{} // of the Share before, which may still be writing
+	status *Status       // of a parked share
+	next   time.Time     // when its trackers want to hear of it; zero: it has none, or never
+}
+
+func seed() (b [32]byte) {
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return b
+}
+
+// load fills the table from the catalog. Complete shares start parked; what is to be
+// fetched starts running.
+func (e *Engine) load() error {
+	rows, err := e.cfg.Catalog.Shares()
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, row := range rows {
+		r := &entry{row: row, hash: hashOf(row)}
+		e.shares[row.ID] = r
+		e.name(r)
+		r.status = parkedStatus(row, r.hash)
+		if row.Trackers && !row.Paused {
+			r.next = time.Now()
+		}
+		if !row.Complete && !row.Paused {
+			e.start(r, Spec{}, nil)
+		}
+	}
+	return nil
+}
+
+func (e *Engine) name(r *entry) {
+	for _, n := range r.hash.Wire() {
+		e.names[n] = r
+	}
+}
+
+// start runs a share; spec is the caller's for a new one and read from the row for an
+// old one. e.mu is held.
+func (e *Engine) start(r *entry, spec Spec, meta *metainfo.Metainfo) *Share {
+	s := &Share{e: e, hash: r.hash, row: r.row, inbox: make(chan msg, inboxSize), done: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancel(e.ctx)
+	s.spec, s.meta = spec, meta
+	if spec.Dir == "" {
+		s.spec = specOf(r.row)
+	}
+	s.status.Store(r.status)
+	before := r.ending
+	r.share, r.ending = s, s.done
+	e.wg.Add(1)
+	go func() {
+		defer e.wg.Done()
+		if before != nil {
+			<-before
+		}
+		if s.meta == nil && r.row.Link == "" {
+			s.meta, s.early = e.readTorrent(r.row.ID)
+		}
+		s.loop()
+	}()
+	return s
+}
+
+// readTorrent reads the home's copy of a .torrent.
+func (e *Engine) readTorrent(id string) (*metainfo.Metainfo, error) {
+	b, err := os.ReadFile(e.torrentPath(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the home's copy of this share's .torrent is missing; remove the share and add it again")
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := metainfo.Parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("the home's copy of this share's .torrent is damaged (%w); remove the share and add it again", err)
+	}
+	return m, nil
+}
+
+// wake is the running share of that name on the wire; a parked one is started for it.
+// Nil: there is none, or it takes no connections.
+func (e *Engine) wake(name [20]byte) *Share {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.names[name]
+	if r == nil || e.closed || r.row.Paused {
+		return nil
+	}
+	if r.share == nil {
+		e.start(r, Spec{}, nil)
+	}
+	return r.share
+}
+
+// Add takes a share in and begins to run it. The same share again with the same folder
+// returns the one that is there, with its peers added, and unpauses it; with another
+// folder it is ErrElsewhere.
+func (e *Engine) Add(spec Spec) (Status, error) {
+	hash := spec.Magnet.Hash
+	if spec.Meta != nil {
+		hash = spec.Meta.Hash
+		if !spec.InPlace && len(spec.Select) > 0 && !anyWanted(&spec) {
+			return Status{}, ErrNoMatch
+		}
+	}
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return Status{}, errGone
+	}
+	if r := e.find(hash); r != nil {
+		e.mu.Unlock()
+		return e.addAgain(r, spec)
+	}
+	row := rowOf(spec, hash)
+	r := &entry{row: row, hash: hash, status: parkedStatus(row, hash)}
+	if spec.Meta != nil {
+		if err := saveTorrent(e.torrentPath(row.ID), spec.Meta.Bytes()); err != nil {
+			e.mu.Unlock()
+			return Status{}, err
+		}
+	}
+	if err := e.cfg.Catalog.Put(r.row); err != nil {
+		e.mu.Unlock()
+		return Status{}, err
+	}
+	e.shares[row.ID] = r
+	e.name(r)
+	s := e.start(r, spec, spec.Meta)
+	e.mu.Unlock()
+	s.call(func() {})
+	st := *s.status.Load()
+	e.tell(Event{Kind: EventAdded, ID: st.ID, Status: &st})
+	return st, nil
+}
+
+func anyWanted(spec *Spec) bool {
+	want := spec.wanted(spec.Meta.Info)
+	for f := range spec.Meta.Info.Files {
+		if !spec.Meta.Info.Files[f].Pad && want(f) {
+			return true
+		}
+	}
+	return false
+}
+
+// find is the entry that has one of the hashes. e.mu is held.
+func (e *Engine) find(h metainfo.InfoHash) *entry {
+	for _, n := range h.Wire() {
+		if r := e.names[n]; r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// addAgain is Add for a share that is here.
+func (e *Engine) addAgain(r *entry, spec Spec) (Status, error) {
+	e.mu.Lock()
+	if spec.Dir != r.row.Dir || spec.InPlace != r.row.InPlace && !(r.row.InPlace && !spec.InPlace) {
+		dir := r.row.Dir
+		e.mu.Unlock()
+		return Status{}, fmt.Errorf("%w: %s", ErrElsewhere, dir)
+	}
+	if r.share == nil {
+		r.row.Paused = false
+		e.start(r, Spec{}, nil)
+	}
+	s := r.share
+	e.mu.Unlock()
+	ok := s.call(func() {
+		s.addPeers(spec.Peers)
+		s.setPaused(false)
+		if len(spec.Select) > 0 || len(s.spec.Select) > 0 {
+			s.reselect(spec.Select)
+		}
+		s.dialSome()
+		s.publish()
+	})
+	if !ok {
+		return Status{}, errGone
+	}
+	return *s.status.Load(), nil
+}
+
+// described keeps the .torrent of a link whose info dictionary has come, under the ID
+// that is known now.
+func (e *Engine) described(s *Share, m *metainfo.Metainfo) error {
+	id := m.Hash.ID()
+	if err := saveTorrent(e.torrentPath(id), m.Bytes()); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old := s.row.ID
+	r := e.shares[old]
+	if r == nil {
+		return ErrNotFound
+	}
+	if other := e.find(m.Hash); other != nil && other != r {
+		return fmt.Errorf("this link leads to the share %s, which is here already", other.row.ID)
+	}
+	s.hash = m.Hash
+	s.row.ID, s.row.Name, s.row.Link = id, m.Info.Name, ""
+	facts(&s.row, m)
+	s.row.V1, s.row.V2 = hexes(m.Hash)
+	r.hash, r.row = m.Hash, s.row
+	e.name(r)
+	if id != old {
+		delete(e.shares, old)
+		e.shares[id] = r
+		e.alias[old] = id
+		e.saver.forget(old)
+		if err := e.cfg.Catalog.Delete(old); err != nil {
+			return err
+		}
+	}
+	return e.cfg.Catalog.Put(s.row)
+}
+
+// keep writes the share's row.
+func (e *Engine) keep(s *Share) {
+	s.counters()
+	e.mu.Lock()
+	if r := e.shares[s.row.ID]; r != nil && r.share == s {
+		r.row = s.row
+	}
+	e.mu.Unlock()
+	s.resume.dirty = true
+}
+
+// ended takes a share's loop out of the table; the entry stays.
+func (e *Engine) ended(s *Share) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r := e.shares[s.row.ID]
+	if r == nil || r.share != s && r.share != nil {
+		return
+	}
+	r.row = s.row
+	r.status = s.status.Load()
+	if r.share == s {
+		r.share = nil
+	}
+}
+
+// park ends the loop of a quiet share; an incoming connection, a command or a due
+// announce starts it again.
+func (s *Share) park() {
+	s.stopping = true
+	e := s.e
+	e.mu.Lock()
+	if r := e.shares[s.row.ID]; r != nil && r.share == s {
+		r.share = nil
+		r.row = s.row
+		r.status = s.status.Load()
+		r.next = s.nextAnnounce()
+	}
+	e.mu.Unlock()
+}
+
+// attend starts parked shares whose trackers want to hear of them: at most one a second.
+func (e *Engine) attend() {
+	defer e.wg.Done()
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-e.ctx.Done():
+			return
+		case now := <-t.C:
+			e.mu.Lock()
+			var due *entry
+			for _, r := range e.shares {
+				if r.share == nil && !r.row.Paused && !r.next.IsZero() && now.After(r.next) && (due == nil || r.next.Before(due.next)) {
+					due = r
+				}
+			}
+			if due != nil && !e.closed {
+				e.start(due, Spec{}, nil)
+			}
+			e.mu.Unlock()
+		}
+	}
+}

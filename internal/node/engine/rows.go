@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"time"
+
+	"shoal/internal/adapter/store"
+	"shoal/internal/core/metainfo"
+)
+
+// rowOf is the catalog's row of a new share.
+func rowOf(spec Spec, hash metainfo.InfoHash) store.Row {
+	row := store.Row{ID: hash.ID(), Dir: spec.Dir, Base: spec.Base, InPlace: spec.InPlace, Paused: spec.Paused,
+		Added: time.Now(), Select: spec.Select, UpLimit: spec.Up, DownLimit: spec.Down, Sequential: spec.Sequential}
+	row.V1, row.V2 = hexes(hash)
+	if spec.Meta != nil {
+		row.Name = spec.Meta.Info.Name
+		facts(&row, spec.Meta)
+	} else {
+		row.Name, row.Link = metainfo.SafeName(spec.Magnet.Name), spec.Magnet.String()
+		row.Trackers = len(spec.Magnet.Trackers) > 0
+	}
+	return row
+}
+
+// specOf is how a share of the catalog is run.
+func specOf(row store.Row) Spec {
+	spec := Spec{Dir: row.Dir, Base: row.Base, InPlace: row.InPlace, Select: row.Select, Sequential: row.Sequential}
+	if row.Link != "" {
+		if m, err := metainfo.ParseMagnet(row.Link); err == nil {
+			spec.Magnet = m
+			spec.Peers = m.Peers
+		}
+	}
+	return spec
+}
+
+// facts are what is shown of a share whose metainfo is not in memory.
+func facts(row *store.Row, m *metainfo.Metainfo) {
+	row.Bytes, row.Pieces, row.Private, row.Trackers = m.Info.Bytes(), m.Info.NumPieces(), m.Info.Private, len(m.Trackers) > 0
+	row.Files = 0
+	for i := range m.Info.Files {
+		if !m.Info.Files[i].Pad {
+			row.Files++
+		}
+	}
+}

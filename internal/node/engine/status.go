@@ -1,0 +1,342 @@
+package engine
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"shoal/internal/adapter/store"
+	"shoal/internal/core/metainfo"
+	"shoal/internal/core/swarm"
+)
+
+// Status is one share at one moment.
+type Status struct {
+	ID, Name, Path string
+	Hash           metainfo.InfoHash
+	InPlace        bool
+	Private        bool
+	State          State
+	Problem        string
+	Err            error // behind Problem, for callers that decide on its kind
+
+	Bytes, Wanted, Done      int64 // of all files, of the selected ones, verified of those
+	Files, Pieces, Have      int
+	Downloaded               int64
+	Uploaded                 int64
+	Wasted                   int64
+	DownRate, UpRate         int64 // bytes a second
+	Checked                  float64
+	Peers, Seeds, Candidates int
+	Complete                 bool
+	Up, Down                 int64 // limits
+	Added, Completed         time.Time
+	Seconds                  float64 // from Add, or this start, to the last verified piece
+	Sources                  []Source
+	Link                     string
+}
+
+// Source is a peer that gave data.
+type Source struct {
+	Addr   netip.AddrPort
+	Client string
+	Bytes  int64
+}
+
+// TrackerStatus is what one tracker last said.
+type TrackerStatus struct {
+	URL, Message             string
+	Tier                     int
+	Seeders, Leechers, Peers int
+	Next                     time.Time
+	OK                       bool
+}
+
+// EventKind says what an Event tells.
+type EventKind uint8
+
+// The events.
+const (
+	EventAdded EventKind = iota
+	EventState
+	EventDone
+	EventRemoved
+	EventChanged
+	EventPenalised
+	EventTracker
+	EventNotice
+)
+
+// Event is something that happened. Which fields mean something follows from its kind.
+type Event struct {
+	Kind    EventKind
+	ID      string
+	Name    string
+	Status  *Status
+	Tracker *TrackerStatus
+	Paths   []string // EventChanged
+	Reason  string   // EventPenalised
+	Action  string
+	Peer    netip.AddrPort
+	Code    string // EventNotice
+	Text    string
+	Piece   int
+}
+
+func (e *Engine) tell(v Event) { e.cfg.Events(v) }
+
+// rateWindow measures payload rates over the last seconds.
+type rateWindow struct {
+	up, down rateMeter
+	last     time.Time
+}
+
+type rateMeter struct {
+	bytes int64
+	rate  float64
+}
+
+func (m *rateMeter) add(n int) { m.bytes += int64(n) }
+
+// tick is called about once a second.
+func (w *rateWindow) tick() {
+	now := time.Now()
+	if w.last.IsZero() {
+		w.last = now
+		return
+	}
+	dt := now.Sub(w.last).Seconds()
+	if dt < 0.2 {
+		return
+	}
+	w.last = now
+	for _, m := range []*rateMeter{&w.up, &w.down} {
+		r := float64(m.bytes) / dt
+		m.bytes = 0
+		if m.rate == 0 {
+			m.rate = r
+		} else {
+			m.rate += (r - m.rate) * min(dt/3, 1)
+		}
+		if m.rate < 1 {
+			m.rate = 0
+		}
+	}
+}
+
+// setState changes the state and tells when it did.
+func (s *Share) setState(st State) {
+	if s.state == st && s.status.Load() != nil && s.status.Load().State == st {
+		return
+	}
+	s.state = st
+	s.publish()
+	s.e.tell(Event{Kind: EventState, ID: s.id(), Status: s.status.Load()})
+}
+
+// counters brings the row's totals up to date.
+func (s *Share) counters() {
+	down, up := s.totals.down, s.totals.up
+	for _, c := range s.conns {
+		if c != nil && c.up {
+			down += c.blocksIn
+			up += c.blocksOut
+		}
+	}
+	s.row.Downloaded = s.base.down + down
+	s.row.Uploaded = s.base.up + up
+	s.row.Wasted = s.base.wasted + s.t.Counted.Wasted
+}
+
+// publish shows the share's state to everybody.
+func (s *Share) publish() {
+	s.counters()
+	st := baseStatus(s.row, s.hash)
+	st.State, st.Problem, st.Err, st.Checked = s.state, s.problem, s.failed, s.checked
+	st.DownRate, st.UpRate = int64(s.rates.down.rate), int64(s.rates.up.rate)
+	st.Candidates = s.cands.Len()
+	for _, c := range s.conns {
+		if c != nil && c.up {
+			st.Peers++
+			if p := s.t.Peer(c.slot); p.Seed {
+				st.Seeds++
+			}
+		}
+	}
+	if s.meta != nil {
+		s.progress(st)
+	}
+	if s.row.Complete {
+		st.Seconds = s.row.Completed.Sub(s.row.Added).Seconds()
+		st.Sources = s.sources()
+	}
+	s.status.Store(st)
+}
+
+// progress counts verified bytes of wanted files: whole pieces, less what of them lies in
+// other files or padding.
+func (s *Share) progress(st *Status) {
+	info := s.meta.Info
+	st.Bytes, st.Pieces, st.Have = info.Bytes(), info.NumPieces(), s.t.HaveCount()
+	if s.wantedBytes < 0 {
+		s.wantedBytes = info.Bytes()
+		if w := s.spec.wanted(info); w != nil {
+			s.wantedBytes = 0
+			for f := range info.Files {
+				if !info.Files[f].Pad && w(f) {
+					s.wantedBytes += info.Files[f].Length
+				}
+			}
+		}
+	}
+	st.Wanted = s.wantedBytes
+	switch {
+	case s.t.Info() == nil:
+	case s.t.Needed() == 0 && len(s.gone) == 0:
+		st.Done = st.Wanted
+	case st.Wanted == info.Bytes():
+		st.Done = max(0, min(int64(st.Have)*info.PieceLength, info.Span())-info.Padding())
+	default:
+		st.Done = max(0, st.Wanted-int64(s.t.Needed())*info.PieceLength)
+	}
+	st.Done = min(st.Done, st.Wanted)
+}
+
+// sources lists who gave data, most first.
+func (s *Share) sources() []Source {
+	all := make(map[netip.AddrPort]*source, len(s.totals.sources))
+	for a, x := range s.totals.sources {
+		cp := *x
+		all[a] = &cp
+	}
+	for _, c := range s.conns {
+		if c == nil || !c.up || c.blocksIn == 0 {
+			continue
+		}
+		if x := all[c.addr]; x != nil {
+			x.bytes += c.blocksIn
+		} else {
+			all[c.addr] = &source{client: c.client(), bytes: c.blocksIn}
+		}
+	}
+	var list []Source
+	for a, x := range all {
+		list = append(list, Source{Addr: a, Client: x.client, Bytes: x.bytes})
+	}
+	sort.Slice(list, func(i, j int) bool {
+		if list[i].Bytes != list[j].Bytes {
+			return list[i].Bytes > list[j].Bytes
+		}
+		return list[i].Addr.Compare(list[j].Addr) < 0
+	})
+	return list[:min(len(list), 100)]
+}
+
+func (s *Share) bytesLeft() int64 {
+	if s.meta == nil || s.t.Info() == nil {
+		return 1 << 40 // unknown, but not zero: that would say we are a seed
+	}
+	return int64(s.t.Needed()) * s.meta.Info.PieceLength
+}
+
+// baseStatus is what a row tells of its share.
+func baseStatus(row store.Row, h metainfo.InfoHash) *Status {
+	st := &Status{ID: row.ID, Name: row.Name, Hash: h, InPlace: row.InPlace, Private: row.Private,
+		Path: filepath.Join(row.Dir, row.Name), Complete: row.Complete, Downloaded: row.Downloaded,
+		Uploaded: row.Uploaded, Wasted: row.Wasted, Up: row.UpLimit, Down: row.DownLimit,
+		Added: row.Added, Completed: row.Completed, Bytes: row.Bytes, Wanted: row.Bytes,
+		Files: row.Files, Pieces: row.Pieces}
+	if row.Base != "" {
+		st.Path = filepath.Join(row.Dir, row.Base)
+	}
+	return st
+}
+
+// parkedStatus is the status of a share whose loop does not run.
+func parkedStatus(row store.Row, h metainfo.InfoHash) *Status {
+	st := baseStatus(row, h)
+	switch {
+	case row.Paused:
+		st.State = Paused
+	case row.Complete:
+		st.State, st.Done, st.Have = Seeding, st.Wanted, st.Pieces
+	default:
+		st.State = Metadata
+	}
+	return st
+}
+
+func hexes(h metainfo.InfoHash) (v1, v2 string) {
+	if h.HasV1() {
+		v1 = hex.EncodeToString(h.V1[:])
+	}
+	if h.HasV2() {
+		v2 = hex.EncodeToString(h.V2[:])
+	}
+	return v1, v2
+}
+
+func hashOf(row store.Row) (h metainfo.InfoHash) {
+	if n, _ := hex.Decode(h.V1[:], []byte(row.V1)); n == len(h.V1) {
+		h.Version |= metainfo.V1
+	}
+	if n, _ := hex.Decode(h.V2[:], []byte(row.V2)); n == len(h.V2) {
+		h.Version |= metainfo.V2
+	}
+	return h
+}
+
+// changedText is one line for a person about files that are not what they were.
+func changedText(paths []string) string {
+	if len(paths) == 1 {
+		return fmt.Sprintf("%s was changed or removed since it was verified; its pieces are not offered any more. Put it back and verify, or share it anew", paths[0])
+	}
+	return fmt.Sprintf("%d files were changed or removed since they were verified (%s, …); their pieces are not offered any more. Put them back and verify, or share anew",
+		len(paths), strings.Join(paths[:2], ", "))
+}
+
+// PeerStatus is one connected peer of one share.
+type PeerStatus struct {
+	Addr     netip.AddrPort
+	Client   string
+	Incoming bool
+	Have     float64
+	In, Out  int64
+	InRate   int64
+	OutRate  int64
+	Flags    string
+}
+
+func (s *Share) peerStatus(c *conn) PeerStatus {
+	v := s.t.Peer(c.slot)
+	p := PeerStatus{Addr: c.addr, Client: c.client(), Incoming: c.incoming, In: c.blocksIn, Out: c.blocksOut,
+		InRate: int64(v.DownRate), OutRate: int64(v.UpRate)}
+	if n := s.t.Info(); n != nil && n.NumPieces() > 0 {
+		p.Have = float64(v.Have) / float64(n.NumPieces())
+	}
+	p.Flags = flagsOf(v, c.fast())
+	return p
+}
+
+// flagsOf are the letters that other clients use: D/d we want and are (not) unchoked,
+// U/u they want and are (not) unchoked.
+func flagsOf(v swarm.PeerView, fast bool) string {
+	var b strings.Builder
+	put := func(on bool, yes, no byte, alt bool) {
+		if on && alt {
+			b.WriteByte(yes)
+		} else if on {
+			b.WriteByte(no)
+		}
+	}
+	put(v.WeWant, 'D', 'd', !v.TheyChoke)
+	put(v.TheyWant, 'U', 'u', !v.WeChoke)
+	put(v.Optimistic, 'O', 'O', true)
+	put(v.Snubbed, 'S', 'S', true)
+	put(fast, 'e', 'e', true)
+	return b.String()
+}
