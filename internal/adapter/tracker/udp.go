@@ -159,13 +159,17 @@ func (s *udpSocket) err() error {
 // until the socket is closed. Everything else is dropped.
 func (s *udpSocket) read() {
 	buf := make([]byte, 64<<10)
+	reason := ErrClosed
 	for failures := 0; failures < maxReadErrors; {
 		n, from, err := s.pc.ReadFrom(buf)
 		if errors.Is(err, net.ErrClosed) {
 			break
 		}
 		if err != nil {
-			failures++ // some systems report another's unreachable port here
+			// Some systems report another's unreachable port here.
+			if failures++; failures == maxReadErrors {
+				reason = err
+			}
 			continue
 		}
 		failures = 0
@@ -176,7 +180,7 @@ func (s *udpSocket) read() {
 	s.pc.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failed = ErrClosed
+	s.failed = reason
 	for id, call := range s.calls {
 		close(call.answer)
 		delete(s.calls, id)
@@ -219,7 +223,7 @@ func (s *udpSocket) ask(ctx context.Context, addr netip.AddrPort, action uint32,
 	select {
 	case answer, ok := <-call.answer:
 		if !ok {
-			return nil, ErrClosed
+			return nil, s.err()
 		}
 		return answer, nil
 	case <-ctx.Done():

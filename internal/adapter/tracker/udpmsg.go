@@ -85,21 +85,26 @@ func packetHead(b []byte) (action, transaction uint32, ok bool) {
 	return binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:]), true
 }
 
-// answersTo tells whether a packet with a matching transaction id can be the answer
-// to a request of an action, so that a broken or foreign one isn't the end of the
-// waiting. BEP 15: "at least" so many bytes, and the same action or an error.
+// answersTo tells whether a packet with a matching transaction id answers a request
+// of an action: it has the same action, or is an error (BEP 15). One that is too
+// short does answer, badly: opentracker sends eight bytes for a hash that it doesn't
+// serve, and waiting would bring nothing else.
 func answersTo(b []byte, want uint32) bool {
 	action, _, ok := packetHead(b)
-	switch {
-	case !ok:
-		return false
-	case action == actionError:
-		return true
-	case action != want:
-		return false
+	return ok && (action == want || action == actionError)
+}
+
+// packetBody is what follows the head of a packet for which answersTo holds: at least so
+// many bytes (BEP 15), unless it is an error packet, which is a *Failure with its
+// words.
+func packetBody(b []byte, least int) ([]byte, error) {
+	if err := parseError(b); err != nil {
+		return nil, err
 	}
-	least := map[uint32]int{actionConnect: 16, actionAnnounce: 20, actionScrape: 8}
-	return len(b) >= least[want]
+	if len(b) < 8+least {
+		return nil, fmt.Errorf("%w: %d bytes where at least %d were to come", ErrAnswer, len(b), 8+least)
+	}
+	return b[8:], nil
 }
 
 // parseError gives an error packet's words as a *Failure, nil for another packet.
@@ -112,38 +117,37 @@ func parseError(b []byte) error {
 
 // parseConnect reads the connection id of a packet for which answersTo holds.
 func parseConnect(b []byte) (uint64, error) {
-	if err := parseError(b); err != nil {
+	b, err := packetBody(b, 8)
+	if err != nil {
 		return 0, err
 	}
-	return binary.BigEndian.Uint64(b[8:]), nil
+	return binary.BigEndian.Uint64(b), nil
 }
 
 // parseUDPAnnounce reads an announce answer for which answersTo holds. Peers have
 // addresses of size bytes, as the packet's own sender has (BEP 15 "IPv6").
 func (r rules) parseUDPAnnounce(b []byte, size int) (Response, error) {
-	if err := parseError(b); err != nil {
+	b, err := packetBody(b, 12)
+	if err != nil {
 		return Response{}, err
 	}
 	res := Response{
-		Interval:    r.clamp(int64(int32(binary.BigEndian.Uint32(b[8:]))), time.Second),
+		Interval:    r.clamp(int64(int32(binary.BigEndian.Uint32(b))), time.Second),
 		MinInterval: r.min,
-		Leechers:    udpCount(b[12:]),
-		Seeders:     udpCount(b[16:]),
+		Leechers:    udpCount(b[4:]),
+		Seeders:     udpCount(b[8:]),
 	}
 	peers := r.newPeers()
-	peers.compact(b[20:], size)
+	peers.compact(b[12:], size)
 	res.Peers = peers.list
 	return res, nil
 }
 
 // parseUDPScrape reads a scrape answer for which answersTo holds.
 func parseUDPScrape(b []byte, hashes [][20]byte) ([]ScrapeResult, error) {
-	if err := parseError(b); err != nil {
+	b, err := packetBody(b, 12*len(hashes))
+	if err != nil {
 		return nil, err
-	}
-	b = b[8:]
-	if len(b) < 12*len(hashes) {
-		return nil, fmt.Errorf("%w: a scrape of %d bytes for %d hashes", ErrAnswer, len(b), len(hashes))
 	}
 	results := make([]ScrapeResult, len(hashes))
 	for i, h := range hashes {
