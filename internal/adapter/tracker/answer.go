@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -25,9 +26,10 @@ func (c *Client) rules() rules {
 	return rules{c.cfg.Allow, c.cfg.MinInterval, c.cfg.MaxInterval}
 }
 
-// parseDict reads a bencoded dictionary, and a failure reason as a *Failure.
+// parseDict reads a bencoded dictionary, and a failure reason as a *Failure. White
+// space after it is what trackers written as web pages leave there.
 func (r rules) parseDict(body []byte) (bencode.Value, error) {
-	d, err := bencode.Parse(body, answerLimits)
+	d, err := bencode.Parse(bytes.TrimRight(body, " \t\r\n"), answerLimits)
 	if err != nil {
 		return d, fmt.Errorf("%w: %w", ErrAnswer, err)
 	}

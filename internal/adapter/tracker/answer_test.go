@@ -127,7 +127,7 @@ func TestAnswerFields(t *testing.T) {
 	if err != nil || res.Seeders != -1 || res.Leechers != -1 || res.TrackerID != "" {
 		t.Errorf("%+v, %v", res, err)
 	}
-	res, err = testRules.parseAnnounce([]byte("d8:completei9223372036854775807ee"))
+	res, err = testRules.parseAnnounce([]byte("d8:completei9223372036854775807ee\r\n "))
 	if err != nil || res.Seeders != 1<<31-1 {
 		t.Errorf("%+v, %v", res, err)
 	}
@@ -158,7 +158,7 @@ func TestRetryIn(t *testing.T) {
 	}
 	_, err := testRules.parseAnnounce([]byte("d14:failure reason0:e"))
 	var f *Failure
-	if !errors.As(err, &f) || f.RetryIn != 0 || f.Never {
+	if !errors.As(err, &f) || err.Error() != "tracker: refused: " || f.RetryIn != 0 || f.Never {
 		t.Errorf("an empty reason is one, too: %v", err)
 	}
 }

@@ -171,7 +171,7 @@ func (r Request) query() string {
 	q = strconv.AppendInt(append(q, "&downloaded="...), r.Downloaded, 10)
 	q = strconv.AppendInt(append(q, "&left="...), r.Left, 10)
 	if r.Event != None {
-		q = append(append(q, "&event="...), r.Event.String()...)
+		q = escape(append(q, "&event="...), []byte(r.Event.String()))
 	}
 	if n := r.numWant(); n >= 0 {
 		q = strconv.AppendInt(append(q, "&numwant="...), int64(n), 10)

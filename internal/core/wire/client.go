@@ -88,7 +88,6 @@ var clients = map[string]knownClient{
 	"ZO": {"Zona", dotted},
 	"lt": {"libTorrent (rTorrent)", dotted},
 	"qB": {"qBittorrent", dotted},
-	"rN": {"rain", dotted},
 	"rQ": {"rqbit", dotted},
 	"st": {"sharktorrent", dotted},
 }
