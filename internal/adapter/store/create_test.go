@@ -200,11 +200,13 @@ func (g *growing) Err() error {
 
 func TestCreateNoticesAChangingFile(t *testing.T) {
 	change := map[string]func(p string) error{
-		"grows":    func(p string) error { return os.Truncate(p, 3<<20) },
-		"shrinks":  func(p string) error { return os.Truncate(p, 1<<20) },
-		"touched":  func(p string) error { return os.Chtimes(p, time.Time{}, time.Unix(5, 0)) },
-		"replaced": func(p string) error { return errors.Join(os.WriteFile(p+"2", make([]byte, 2<<20), 0o666), os.Rename(p+"2", p)) },
-		"removed":  os.Remove,
+		"grows":   func(p string) error { return os.Truncate(p, 3<<20) },
+		"shrinks": func(p string) error { return os.Truncate(p, 1<<20) },
+		"touched": func(p string) error { return os.Chtimes(p, time.Time{}, time.Unix(5, 0)) },
+		"replaced": func(p string) error {
+			return errors.Join(os.WriteFile(p+"2", make([]byte, 2<<20), 0o666), os.Rename(p+"2", p))
+		},
+		"removed": os.Remove,
 	}
 	for name, f := range change {
 		t.Run(name, func(t *testing.T) {

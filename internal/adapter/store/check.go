@@ -1,0 +1,272 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Kinds of Problem.
+const (
+	ProblemDatabase = "database" // the file itself, or a part of it
+	ProblemTorrent  = "torrent"  // a .torrent or .share is missing or wrong
+	ProblemResume   = "resume"   // a resume state is damaged or of wrong size
+	ProblemUnlisted = "unlisted" // in the torrents folder but not in the catalog
+	ProblemFolder   = "folder"   // the folder of a share's content is missing
+)
+
+// Problem is one thing that is wrong with a home.
+type Problem struct {
+	Kind   string // one of Problem…
+	ID     string // of the share, "" for the whole database
+	Path   string // what is concerned
+	Detail string // what is wrong, one line
+	Repair string // what Repair would do; "" when only a person can
+}
+
+// maxProblems bounds the list: a home with more is damaged as a whole.
+const maxProblems = 1000
+
+// Check looks for damage in the database at path and in the torrents folder
+// that belongs to it. It works without a running node and changes nothing; no
+// problem means an empty list. A home that was never used is in order.
+func Check(path, torrents string) []Problem {
+	k := &checkup{path: path, torrents: torrents, rows: make(map[string]Row)}
+	_, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return []Problem{{Kind: ProblemDatabase, Path: path, Detail: err.Error()}}
+	default:
+		if !k.database() {
+			return k.problems
+		}
+	}
+	k.shares()
+	k.unlisted()
+	return k.problems
+}
+
+type checkup struct {
+	path, torrents string
+	rows           map[string]Row
+	order          []string
+	problems       []Problem
+}
+
+func (k *checkup) found(p Problem) {
+	if len(k.problems) < maxProblems {
+		k.problems = append(k.problems, p)
+	}
+}
+
+const rebuildText = "put the database aside and make a new one from the torrents folder; all content is hashed again"
+
+// database reads everything; false means that it is of no use.
+func (k *checkup) database() bool {
+	c, err := dial(k.path, "ro")
+	if err == nil {
+		defer c.db.Close()
+		err = k.read(c)
+	}
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, ErrNewer):
+		k.found(Problem{Kind: ProblemDatabase, Path: k.path, Detail: err.Error()})
+	default:
+		k.found(Problem{Kind: ProblemDatabase, Path: k.path, Detail: err.Error(), Repair: rebuildText})
+	}
+	return false
+}
+
+func (k *checkup) read(c *Catalog) error {
+	version, err := c.version()
+	switch {
+	case err != nil:
+		return c.fail("check", err)
+	case version > schemaVersion:
+		return c.fail("check", fmt.Errorf("%w: its format is %d", ErrNewer, version))
+	case version == 0:
+		return nil // killed before its first use
+	}
+	if err := c.quickCheck(); err != nil {
+		return c.fail("check", err)
+	}
+	rows, err := c.Shares()
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		k.rows[r.ID] = r
+		k.order = append(k.order, r.ID)
+	}
+	return k.resumes(c)
+}
+
+// quickCheck lets SQLite look at its own structure.
+func (c *Catalog) quickCheck() error {
+	rows, err := c.db.Query("PRAGMA quick_check(10)")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return err
+		}
+		if line != "ok" {
+			return fmt.Errorf("%w: %s", ErrDamaged, line)
+		}
+	}
+	return rows.Err()
+}
+
+// resumes checks every resume state against the share it belongs to.
+func (k *checkup) resumes(c *Catalog) error {
+	rows, err := c.db.Query("SELECT id, data FROM resume ORDER BY id")
+	if err != nil {
+		return c.fail("check", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var data sql.RawBytes
+		if err := rows.Scan(&id, &data); err != nil {
+			return c.fail("check", err)
+		}
+		if detail := k.resume(id, data); detail != "" {
+			k.found(Problem{
+				Kind: ProblemResume, ID: id, Path: k.path, Detail: detail,
+				Repair: "forget the resume state; the share's content is hashed again",
+			})
+		}
+	}
+	return c.fail("check", rows.Err())
+}
+
+func (k *checkup) resume(id string, data []byte) string {
+	r, err := ParseResume(data)
+	if err != nil {
+		return err.Error()
+	}
+	if _, listed := k.rows[id]; !listed {
+		return "resume state without a share"
+	}
+	m, err := LoadTorrent(k.torrents, id)
+	if err != nil {
+		return "" // reported with the share
+	}
+	if n := bitmapLen(m.Info); len(r.Have) != n || len(r.Synced) != n || len(r.Files) != len(m.Info.Files) {
+		return fmt.Sprintf("bitmaps of %d and %d bytes and %d files, the share has %d and %d",
+			len(r.Have), len(r.Synced), len(r.Files), n, len(m.Info.Files))
+	}
+	return ""
+}
+
+// shares checks what each row points at.
+func (k *checkup) shares() {
+	for _, id := range k.order {
+		r := k.rows[id]
+		if _, err := LoadTorrent(k.torrents, id); err != nil && (r.Link == "" || !errors.Is(err, os.ErrNotExist)) {
+			k.found(Problem{
+				Kind: ProblemTorrent, ID: id, Path: filepath.Join(k.torrents, id+torrentExt), Detail: err.Error(),
+				Repair: "put the .torrent aside and drop the share from the catalog; its content stays where it is",
+			})
+			continue
+		}
+		if fi, err := os.Stat(r.Dir); err != nil || !fi.IsDir() {
+			k.found(Problem{
+				Kind: ProblemFolder, ID: id, Path: r.Dir, Detail: "the folder of the share's content is missing",
+			})
+		}
+	}
+}
+
+// unlisted finds shares in the torrents folder that the catalog lost.
+func (k *checkup) unlisted() {
+	ids, err := Torrents(k.torrents)
+	if err != nil {
+		k.found(Problem{Kind: ProblemTorrent, Path: k.torrents, Detail: err.Error()})
+		return
+	}
+	for _, id := range ids {
+		if _, listed := k.rows[id]; listed {
+			continue
+		}
+		p := Problem{
+			Kind: ProblemUnlisted, ID: id, Path: filepath.Join(k.torrents, id+torrentExt),
+			Detail: "in the torrents folder but not in the catalog",
+		}
+		if _, lost := rowFromTorrent(k.torrents, id); lost == nil {
+			p.Repair = "add it to the catalog again; its content is hashed at the next start"
+		} else {
+			p.Detail += ", and cannot be restored: " + lost.Detail
+			p.Repair = "put its files aside"
+		}
+		k.found(p)
+	}
+}
+
+// Repair does what Check proposed, on the same paths, and returns what is left
+// to a person or could not be done. Nothing is deleted: what is replaced stays
+// beside it under another name. No node may be running on this home.
+func Repair(path, torrents string) (left []Problem, err error) {
+	for _, p := range Check(path, torrents) {
+		if p.Repair == "" {
+			left = append(left, p)
+			continue
+		}
+		if p.Kind == ProblemDatabase {
+			rows, lost := RowsFromTorrents(torrents)
+			if _, err := Rebuild(path, rows); err != nil {
+				return append(left, p), err
+			}
+			return append(left, lost...), nil
+		}
+		if err := repairOne(path, torrents, p); err != nil {
+			return append(left, p), err
+		}
+	}
+	return left, nil
+}
+
+func repairOne(path, torrents string, p Problem) error {
+	c, err := OpenCatalog(path)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	switch p.Kind {
+	case ProblemResume:
+		_, err = c.db.Exec("DELETE FROM resume WHERE id = ?", p.ID)
+		return c.fail("repair", err)
+	case ProblemTorrent:
+		if err := putAside(torrents, p.ID); err != nil {
+			return err
+		}
+		return c.Delete(p.ID)
+	case ProblemUnlisted:
+		r, lost := rowFromTorrent(torrents, p.ID)
+		if lost != nil {
+			return putAside(torrents, p.ID)
+		}
+		return c.Put(r)
+	}
+	return nil
+}
+
+// putAside renames a share's files in the torrents folder so that they are not
+// found any more.
+func putAside(torrents, id string) error {
+	for _, ext := range []string{torrentExt, shareExt} {
+		p := filepath.Join(torrents, id+ext)
+		if err := os.Rename(p, p+".damaged"); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fault("put aside", p, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"shoal/internal/core/metainfo"
+)
+
+// The home's torrents folder is the truth from which the catalog can be made
+// again: ID.torrent is the metainfo as it came, ID.share the Row as JSON.
+const (
+	torrentExt = ".torrent"
+	shareExt   = ".share"
+	maxShare   = 1 << 20 // bytes of an ID.share that is believed
+)
+
+// SaveTorrent keeps a share in the torrents folder: its metainfo, unless m is
+// nil (a link whose metadata is missing), and its row. Each file is written
+// under another name, flushed and then renamed, so that it is whole or absent
+// whatever happens. A .torrent that is there already is not written again.
+func SaveTorrent(dir string, m *metainfo.Metainfo, r Row) error {
+	if err := checkID(r.ID); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fault("make folder", dir, err)
+	}
+	if m != nil {
+		p := filepath.Join(dir, r.ID+torrentExt)
+		data := m.Bytes()
+		if fi, err := os.Lstat(p); err != nil || fi.Size() != int64(len(data)) {
+			if err := writeWhole(p, data); err != nil {
+				return err
+			}
+		}
+	}
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("store: row %s: %w", r.ID, err)
+	}
+	return writeWhole(filepath.Join(dir, r.ID+shareExt), append(data, '\n'))
+}
+
+// checkID keeps anything but an info hash out of file names.
+func checkID(id string) error {
+	if len(id) != 40 && len(id) != 64 || strings.Trim(id, "0123456789abcdef") != "" {
+		return fmt.Errorf("store: %.70q is not an info hash", id)
+	}
+	return nil
+}
+
+// writeWhole replaces a file of the home in one step.
+func writeWhole(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fault("write", path, err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return fault("write", path, err)
+}
+
+// LoadTorrent reads a share's metainfo from the torrents folder. The error is
+// os.ErrNotExist when it is missing, a *metainfo.Error when it must not be
+// trusted, ErrDamaged when it is that of another share.
+func LoadTorrent(dir, id string) (*metainfo.Metainfo, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	p := filepath.Join(dir, id+torrentExt)
+	b, err := readBounded(p, metainfo.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	m, err := metainfo.Parse(b)
+	if err != nil {
+		return nil, &Error{Op: "read", Path: p, Err: err}
+	}
+	if m.Hash.ID() != id {
+		return nil, &Error{Op: "read", Path: p, Kind: ErrDamaged, Err: errors.New("it is the metainfo of another share")}
+	}
+	return m, nil
+}
+
+func readBounded(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault("read", path, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = ErrDamaged
+	}
+	return b, fault("read", path, err)
+}
+
+// RemoveTorrent deletes a share from the torrents folder. Missing files are no
+// error.
+func RemoveTorrent(dir, id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	for _, ext := range []string{shareExt, torrentExt} {
+		p := filepath.Join(dir, id+ext)
+		if err := os.Remove(p); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fault("remove", p, err)
+		}
+	}
+	return nil
+}
+
+// Torrents lists, in order, the shares that have a .torrent or a row in the
+// torrents folder. A missing folder is an empty one.
+func Torrents(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fault("read folder", dir, err)
+	}
+	var ids []string
+	for _, e := range entries {
+		id, ext, _ := strings.Cut(e.Name(), ".")
+		if checkID(id) != nil || "."+ext != torrentExt && "."+ext != shareExt {
+			continue
+		}
+		if len(ids) == 0 || ids[len(ids)-1] != id {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// RowsFromTorrents makes the rows for Rebuild from the torrents folder, with a
+// Problem for each share that cannot be restored from it.
+func RowsFromTorrents(dir string) ([]Row, []Problem) {
+	ids, err := Torrents(dir)
+	if err != nil {
+		return nil, []Problem{{Kind: ProblemTorrent, Path: dir, Detail: err.Error()}}
+	}
+	var rows []Row
+	var problems []Problem
+	for _, id := range ids {
+		r, p := rowFromTorrent(dir, id)
+		if p != nil {
+			problems = append(problems, *p)
+			continue
+		}
+		rows = append(rows, r)
+	}
+	return rows, problems
+}
+
+func rowFromTorrent(dir, id string) (Row, *Problem) {
+	p := filepath.Join(dir, id+shareExt)
+	lost := func(path string, err error) (Row, *Problem) {
+		return Row{}, &Problem{Kind: ProblemTorrent, ID: id, Path: path, Detail: err.Error()}
+	}
+	var r Row
+	b, err := readBounded(p, maxShare)
+	if err != nil {
+		return lost(p, err)
+	}
+	if err := json.Unmarshal(b, &r); err != nil || r.ID != id {
+		return lost(p, errors.Join(ErrDamaged, err))
+	}
+	if _, err := LoadTorrent(dir, id); err != nil && (r.Link == "" || !errors.Is(err, os.ErrNotExist)) {
+		return lost(filepath.Join(dir, id+torrentExt), err)
+	}
+	return r, nil
+}
