@@ -22,16 +22,17 @@ type HashRange struct {
 	Root        [32]byte // pieces root of the file
 	Base        uint32   // layer, counted from the leaves, which are 0
 	Index       uint32   // first hash in that layer, a multiple of Length
-	Length      uint32   // number of hashes, a power of two from 2 to MaxHashes
+	Length      uint32   // number of hashes, a power of two up to MaxHashes
 	ProofLayers uint32   // ancestor layers to include
 }
 
 // Check tells whether the range keeps BEP 52's rules that need no knowledge of
-// the file: Length a power of two of at least 2 (here at most MaxHashes), Index a
-// multiple of it, layers that a tree of 2^32 leaves can have.
+// the file: Length a power of two (here at most MaxHashes), Index a multiple of it,
+// layers that a tree of 2^32 leaves can have. BEP 52 wants a Length of at least 2;
+// libtorrent asks for 1 where a file's last chunk of 512 pieces holds just one.
 func (r HashRange) Check() error {
 	switch {
-	case r.Length < 2 || r.Length > MaxHashes || r.Length&(r.Length-1) != 0:
+	case r.Length < 1 || r.Length > MaxHashes || r.Length&(r.Length-1) != 0:
 		return fmt.Errorf("%w: %d hashes asked for", ErrMalformed, r.Length)
 	case r.Index%r.Length != 0:
 		return fmt.Errorf("%w: hash index %d is no multiple of %d", ErrMalformed, r.Index, r.Length)
@@ -43,7 +44,7 @@ func (r HashRange) Check() error {
 
 // Uncles is the number of proof hashes that answer the range: a proof layer is
 // omitted where the hashes of the range are that whole child layer, which the
-// first log2(Length)-1 are (BEP 52).
+// first log2(Length)-1 are (BEP 52). A single hash has its own sibling besides.
 func (r HashRange) Uncles() int {
 	if r.Length == 0 {
 		return int(r.ProofLayers)

@@ -41,6 +41,7 @@ func TestHashes(t *testing.T) {
 
 func TestUncles(t *testing.T) {
 	for _, test := range []struct{ length, proof, want uint32 }{
+		{1, 3, 4}, // a single hash needs its sibling, too
 		{2, 0, 0}, {2, 1, 1}, {2, 9, 9}, // the sibling pair's parent needs its uncle at once
 		{4, 1, 0}, {4, 2, 1}, {512, 8, 0}, {512, 9, 1}, {512, 0, 0}, {8192, 32, 20},
 	} {
@@ -61,7 +62,7 @@ func TestHashRangeRules(t *testing.T) {
 		{"whole piece layer chunk", 4, 1024, 512, 7, true},
 		{"largest", 0, 8192, 8192, 3, true},
 		{"length 0", 0, 0, 0, 0, false},
-		{"length 1", 0, 0, 1, 0, false},
+		{"a single hash, as libtorrent asks", 4, 512, 1, 3, true},
 		{"no power of two", 0, 0, 6, 0, false},
 		{"too many", 0, 0, 16384, 0, false},
 		{"index no multiple", 0, 6, 4, 0, false},
