@@ -41,7 +41,7 @@ func TestHashes(t *testing.T) {
 
 func TestUncles(t *testing.T) {
 	for _, test := range []struct{ length, proof, want uint32 }{
-		{1, 3, 4}, // a single hash needs its sibling, too
+		{1, 3, 4},                       // a single hash needs its sibling, too
 		{2, 0, 0}, {2, 1, 1}, {2, 9, 9}, // the sibling pair's parent needs its uncle at once
 		{4, 1, 0}, {4, 2, 1}, {512, 8, 0}, {512, 9, 1}, {512, 0, 0}, {8192, 32, 20},
 	} {
