@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"shoal/internal/door/api"
 )
 
 // maxSmallFile bounds every file of the home that is read whole.
@@ -98,11 +100,15 @@ func (h *Home) Token() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("node: token: %w", err)
 	}
-	token := strings.TrimSpace(string(b))
-	if raw, err := hex.DecodeString(token); err != nil || len(raw) != tokenBytes {
-		return "", fmt.Errorf("node: %s does not hold a token of 64 hex digits; remove it to get a new one", path)
+	if !isToken(b) {
+		return "", api.Errorf(api.BadData, path, "it does not hold a token of 64 hex digits").Try("remove it to get a new one")
 	}
-	return token, closeToOthers(path)
+	return strings.TrimSpace(string(b)), closeToOthers(path)
+}
+
+func isToken(b []byte) bool {
+	raw, err := hex.DecodeString(strings.TrimSpace(string(b)))
+	return err == nil && len(raw) == tokenBytes
 }
 
 // closeToOthers takes a file's permissions away from everyone but its owner.

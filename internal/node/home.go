@@ -18,6 +18,7 @@ const (
 	ConfigFile     = "config.toml"
 	KeyFile        = "node.key"
 	CatalogFile    = "shoal.db"
+	TorrentsFolder = "torrents" // the .torrent of every share: the truth behind the catalog
 	TokenFile      = "api.token"
 	SocketFile     = "api.sock"
 	SocketPathFile = "api.sock.path" // names the socket when it can't lie in the home

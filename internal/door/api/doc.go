@@ -15,7 +15,7 @@
 package api
 
 // Version is the version of this program, set by the linker for a release.
-var Version = "0.1.0-dev"
+var Version = "0.1.0"
 
 // Prefix is the path beneath which every call of this version of the API lives.
 const Prefix = "/api/v1"

@@ -36,6 +36,7 @@ type Share struct {
 	Origin     Origin `json:"origin" enum:"share,get"`
 	State      State  `json:"state" enum:"metadata,checking,downloading,seeding,paused,failed"`
 	Problem    string `json:"problem,omitempty" doc:"what stands in its way, in one line"`
+	Code       Kind   `json:"problem_code,omitempty" doc:"kind of the problem"`
 	Private    bool   `json:"private,omitempty" doc:"BEP 27: peers come from its trackers only"`
 
 	Bytes       int64 `json:"bytes" doc:"size of all files"`

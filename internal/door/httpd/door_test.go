@@ -34,7 +34,6 @@ type door struct {
 func open(t *testing.T, n *fakenode.Node, node httpd.Node) *door {
 	t.Helper()
 	d := &door{node: n, dir: t.TempDir()}
-	s := httpd.New(node, httpd.Config{Token: token, Hosts: []string{"box.example"}, Pprof: true})
 	sock, err := httpd.ListenSocket(filepath.Join(d.dir, "s"))
 	if err != nil {
 		t.Fatal(err)
@@ -43,12 +42,13 @@ func open(t *testing.T, n *fakenode.Node, node httpd.Node) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.base = "http://" + tcp[0].Addr().String()
+	s := httpd.New(node, httpd.Config{Token: token, Hosts: []string{"box.example"}, URL: d.base, Pprof: true})
 	served := make(chan error, 3)
 	go func() { served <- s.ServeOwner(sock) }()
 	for _, l := range tcp {
 		go func() { served <- s.ServeToken(l) }()
 	}
-	d.base = "http://" + tcp[0].Addr().String()
 	d.client = api.NewSocketClient(filepath.Join(d.dir, "s"))
 	t.Cleanup(func() {
 		d.client.Close()

@@ -29,6 +29,7 @@ const (
 type Config struct {
 	Token string   // bearer token that TCP listeners want, 64 hex digits
 	Hosts []string // further names (host or host:port) that TCP listeners answer to
+	URL   string   // of the TCP listeners, for status; empty if there is none
 	Pprof bool     // serve /debug/pprof
 	Log   *slog.Logger
 }
@@ -46,7 +47,6 @@ type Server struct {
 
 	mu      sync.Mutex
 	servers []*http.Server
-	url     string // of the first TCP listener
 }
 
 // New is a server for the node; it listens to nothing until Serve is called.
@@ -77,20 +77,7 @@ func (s *Server) ServeToken(l net.Listener) error {
 	if !ok || !addr.IP.IsLoopback() {
 		return errors.Join(errors.New("httpd: this listener is not a loopback TCP one"), l.Close())
 	}
-	s.mu.Lock()
-	if s.url == "" {
-		s.url = "http://" + addr.String()
-	}
-	s.mu.Unlock()
 	return s.serve(l, s.secure(s.guard(hostsOf(addr, s.cfg.Hosts), s.mux)))
-}
-
-// URL is the address of the API for browsers and programs; empty if no TCP
-// listener is served.
-func (s *Server) URL() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.url
 }
 
 func (s *Server) serve(l net.Listener, h http.Handler) error {
@@ -116,8 +103,7 @@ func (s *Server) serve(l net.Listener, h http.Handler) error {
 	return err
 }
 
-// Close ends streams and idle connections at once and lets running calls end
-// until ctx does.
+// Close interrupts running calls and streams and waits for them until ctx ends.
 func (s *Server) Close(ctx context.Context) error {
 	s.stop()
 	s.mu.Lock()

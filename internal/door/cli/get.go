@@ -1,0 +1,305 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"shoal/internal/door/api"
+)
+
+// getFlags are the flags of `get`.
+type getFlags struct {
+	dir        string
+	sel, peers []string
+	sequential bool
+	seed       bool
+	timeout    time.Duration
+	limits     limitFlags
+}
+
+func (a *app) get() *cobra.Command {
+	var f getFlags
+	c := a.command(&cobra.Command{
+		Use:     "get LINK|FILE.torrent|URL [flags]",
+		Short:   "Fetch a share into DIR/NAME",
+		GroupID: groupShare,
+		Long: "get fetches what a magnet link, a .torrent or the URL of one describes, verifies every byte, and leaves when\n" +
+			"all is there. `-` reads a .torrent or a link from standard input. What lies there already is verified and\n" +
+			"kept; another file of that name is never overwritten. Interrupted, it goes on where it was when run again.\n" +
+			"If a node runs for this home, that node fetches; Ctrl-C then leaves the download going there.",
+		Example: "  shoal get 'magnet:?xt=urn:btih:…' -o ~/Downloads\n  shoal get album.torrent --select '*.flac' --sequential",
+		Args:    cobra.ExactArgs(1),
+	}, func(ctx context.Context, args []string) error { return a.runGet(ctx, args[0], f) })
+	fs := c.Flags()
+	fs.StringVarP(&f.dir, "output", "o", ".", "folder `DIR` to write into")
+	fs.StringArrayVar(&f.sel, "select", nil, "fetch only files that match `GLOB` (** crosses folders); may be given again")
+	fs.StringArrayVar(&f.peers, "peer", nil, "`HOST:PORT` of a peer to try first; may be given again")
+	fs.BoolVar(&f.sequential, "sequential", false, "fetch pieces in order")
+	fs.BoolVar(&f.seed, "seed", false, "stay and offer it until Ctrl-C when it is complete")
+	fs.DurationVar(&f.timeout, "timeout", 0, "give up after `D`, such as 90s or 2h (default: never)")
+	f.limits.add(c, "of this share")
+	return c
+}
+
+// request reads what is wanted and judges the flags.
+func (a *app) request(what string, f getFlags) (api.AddRequest, error) {
+	r := api.AddRequest{Select: f.sel, Peers: f.peers, Sequential: f.sequential, Limits: f.limits.limits()}
+	if f.timeout < 0 {
+		return r, api.Errorf(api.Invalid, "--timeout", "it must not be negative")
+	}
+	for _, g := range f.sel {
+		if _, err := path.Match(g, ""); err != nil || g == "" {
+			return r, api.Errorf(api.Invalid, g, "this is not a pattern").Try("write it like docs/*.pdf or **/*.jpg")
+		}
+	}
+	if err := a.source(&r, what); err != nil {
+		return r, err
+	}
+	var err error
+	if r.Dir, err = absolute(f.dir); err != nil {
+		return r, err
+	}
+	info, err := os.Stat(r.Dir)
+	switch {
+	case err == nil && !info.IsDir():
+		return r, api.Errorf(api.Path, f.dir, "this is not a folder").Try("give -o a folder; the share gets its own name in it")
+	case errors.Is(err, os.ErrNotExist):
+		if err := os.MkdirAll(r.Dir, 0o777); err != nil {
+			return r, pathError(f.dir, err)
+		}
+	case err != nil:
+		return r, pathError(f.dir, err)
+	}
+	return r, nil
+}
+
+// source says where the description comes from, and judges it as far as it is
+// here already.
+func (a *app) source(r *api.AddRequest, what string) error {
+	switch {
+	case isLink(what):
+		r.Link = what
+	case isURL(what):
+		r.URL = what
+		return nil
+	case what == "-":
+		b, err := readBounded(a.Stdin, api.MaxMetainfo)
+		if err != nil {
+			return about(err, "standard input")
+		}
+		if text := strings.TrimSpace(string(b[:min(len(b), api.MaxText)])); isLink(text) {
+			r.Link = text
+		} else {
+			r.Torrent = b
+		}
+	case isHash(what):
+		r.Link = "magnet:?xt=urn:btih:" + what
+		if len(what) == 64 {
+			r.Link = "magnet:?xt=urn:btmh:1220" + what
+		}
+	default:
+		b, err := readTorrent(what)
+		if err != nil {
+			if errors.Is(err, os.ErrNotExist) && !strings.HasSuffix(strings.ToLower(what), ".torrent") {
+				return api.Errorf(api.Path, shorten(what), "there is no such file, and it is no link").Try("give a magnet link, a .torrent or the URL of one")
+			}
+			return err
+		}
+		r.Torrent = b
+	}
+	var err error
+	if r.Link != "" {
+		_, err = api.ParseLink(r.Link)
+	} else {
+		_, err = api.ParseMetainfo(r.Torrent)
+	}
+	return about(err, what)
+}
+
+func isHash(s string) bool {
+	return (len(s) == 40 || len(s) == 64) && strings.Trim(strings.ToLower(s), "0123456789abcdef") == ""
+}
+
+func (a *app) runGet(ctx context.Context, what string, f getFlags) error {
+	r, err := a.request(what, f)
+	if err != nil {
+		return err
+	}
+	return a.with(ctx, StartOptions{Quiet: true}, func(ctx context.Context, s *session) error {
+		limited := ctx
+		if f.timeout > 0 {
+			var cancel context.CancelFunc
+			limited, cancel = context.WithTimeoutCause(ctx, f.timeout, errTimeout)
+			defer cancel()
+		}
+		sh, err := s.client.Add(limited, r)
+		if err != nil {
+			return a.unfinished(limited, s, sh, about(err, what))
+		}
+		g := &download{app: a, session: s, share: sh, began: time.Now()}
+		if err := g.follow(limited); err != nil {
+			return a.unfinished(limited, s, g.share, err)
+		}
+		if f.seed && s.mine() {
+			a.out.say("offering it until Ctrl-C")
+			return a.stay(ctx, s, []api.Created{{InfoHash: sh.InfoHash, Name: g.share.Name}})
+		}
+		return nil
+	})
+}
+
+// errTimeout is the cause of a context that --timeout ended.
+var errTimeout = errors.New("timeout")
+
+// unfinished says what becomes of a download that this command leaves early.
+func (a *app) unfinished(ctx context.Context, s *session, sh api.Share, err error) error {
+	cause := context.Cause(ctx)
+	if cause == nil {
+		return err
+	}
+	subject := sh.Name
+	rest := "run the same command to go on"
+	if !s.mine() && sh.InfoHash != "" {
+		rest = "the download goes on in the node; `shoal rm " + short(sh.InfoHash) + "` stops it"
+	}
+	if cause == errTimeout {
+		reason := "it is not complete in time"
+		if sh.BytesDone == 0 && sh.Peers == 0 {
+			reason = "nobody had it in time"
+		}
+		return api.Errorf(api.Unreachable, subject, "%s", reason).Try("%s", rest)
+	}
+	reason := "interrupted"
+	if sh.BytesWanted > 0 {
+		reason = "interrupted, with " + api.FormatSize(sh.BytesDone) + " of " + api.FormatSize(sh.BytesWanted)
+	}
+	return api.Errorf(api.Interrupted, subject, "%s", reason).Try("%s", rest)
+}
+
+// download is one `get` under way.
+type download struct {
+	*app
+	session *session
+	share   api.Share // as last heard
+	began   time.Time
+	told    bool // that nobody has it
+}
+
+// nobodyAfter is when a person is told that nobody has it.
+const nobodyAfter = 30 * time.Second
+
+// errComplete ends the watch of a download that is done.
+var errComplete = errors.New("complete")
+
+// follow shows how far it is until it is done.
+func (g *download) follow(ctx context.Context) error {
+	err := g.session.client.Watch(ctx, api.Filter{Share: g.share.InfoHash, Progress: g.pace()}, g.event)
+	switch {
+	case errors.Is(err, errComplete):
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err == nil:
+		return api.Errorf(api.Unavailable, g.share.Name, "the node stopped")
+	}
+	return err
+}
+
+func (g *download) event(e api.Event) error {
+	switch e := e.(type) {
+	case *api.ShareEvent:
+		g.share = e.Share
+		g.nobody(time.Since(g.began))
+		if e.Share.State == api.StateFailed {
+			kind := e.Share.Code
+			if !kind.Known() {
+				kind = api.Internal
+			}
+			return api.Errorf(kind, e.Share.Name, "%s", e.Share.Problem)
+		}
+	case *api.ProgressEvent:
+		return g.progress(e)
+	case *api.RemovedEvent:
+		return api.Errorf(api.NotFound, g.share.Name, "it was removed from the node")
+	case *api.Done:
+		g.done(e)
+		return errComplete
+	default:
+		return g.tell(e)
+	}
+	return nil
+}
+
+// progress shows a step: a bar on a terminal, a line with --json, else nothing.
+func (g *download) progress(p *api.ProgressEvent) error {
+	g.share.Name, g.share.State, g.share.BytesDone, g.share.BytesWanted = p.Name, p.State, p.Bytes, p.Total
+	g.share.Peers, g.share.Candidates = p.Peers, p.Candidates
+	if g.global.json {
+		g.print(p)
+	}
+	g.nobody(time.Since(g.began))
+	b := bar{name: p.Name, part: -1, rate: p.DownRate, eta: p.ETA, peers: p.Peers}
+	switch p.State {
+	case api.StateMetadata:
+		b.note = "looking for it"
+	case api.StateChecking:
+		b.note, b.part = "verifying", p.Checked
+	case api.StatePaused:
+		b.note = "paused"
+	}
+	if p.State != api.StateChecking && p.Total > 0 {
+		b.part = float64(p.Bytes) / float64(p.Total)
+	}
+	if !g.global.json {
+		g.out.draw(time.Now(), false, []bar{b})
+	}
+	return nil
+}
+
+// nobody says once, after a while, that nobody has it.
+func (g *download) nobody(waited time.Duration) {
+	s := &g.share
+	if g.told || waited < nobodyAfter || s.Peers > 0 || s.BytesDone > 0 || s.State == api.StateChecking || s.State == api.StatePaused {
+		return
+	}
+	g.told = true
+	text := "nobody has it yet, and no address is known; still trying"
+	if s.Candidates > 0 {
+		text = "nobody has it yet, " + count(s.Candidates, "known address") + "; still trying"
+		text = strings.Replace(text, "addresss", "addresses", 1)
+	}
+	if g.global.json {
+		g.print(&api.Notice{Head: api.Head{Event: api.EventNotice, InfoHash: s.InfoHash}, Code: "nobody", Text: text})
+		return
+	}
+	g.out.say("%s: %s", api.Safe(s.Name), text)
+}
+
+// done prints the result.
+func (g *download) done(d *api.Done) {
+	if g.global.json {
+		if d.Peers == nil {
+			d.Peers = []api.Source{}
+		}
+		g.print(d)
+		return
+	}
+	g.line("%s", api.Safe(d.Path))
+	text := api.FormatSize(d.Bytes) + " verified"
+	if d.Seconds > 0 && len(d.Peers) > 0 {
+		text += " in " + formatSeconds(d.Seconds) + " (" + api.Rate(float64(d.Bytes)/d.Seconds).String() + ")"
+	}
+	if len(d.Peers) > 0 {
+		text += ", from " + count(len(d.Peers), "peer")
+	}
+	if d.Wasted > 0 {
+		text += ", " + api.FormatSize(d.Wasted) + " wasted"
+	}
+	g.out.say("%s", text)
+}

@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"shoal/internal/door/api"
+)
+
+func (a *app) status() *cobra.Command {
+	return a.command(&cobra.Command{
+		Use:     "status",
+		Short:   "Show what the node does",
+		GroupID: groupNode,
+		Args:    cobra.NoArgs,
+	}, func(ctx context.Context, _ []string) error {
+		return a.offline(ctx, func(ctx context.Context, s *session) error {
+			st, err := s.client.Status(ctx)
+			if err != nil {
+				return err
+			}
+			h, err := s.client.Health(ctx)
+			if err != nil {
+				return err
+			}
+			if a.global.json {
+				a.print(struct {
+					api.Status
+					Running bool       `json:"running"`
+					Health  api.Health `json:"health"`
+				}{st, !s.mine(), h})
+				return nil
+			}
+			a.showStatus(st, h, !s.mine())
+			return nil
+		})
+	})
+}
+
+func (a *app) showStatus(st api.Status, h api.Health, running bool) {
+	t := &table{}
+	switch {
+	case running:
+		t.add("node", fmt.Sprintf("runs since %s (%s), process %d", formatTime(st.Started), formatETA(time.Since(st.Started).Seconds()), st.PID))
+	default:
+		t.add("node", "does not run; `shoal up` runs it")
+	}
+	t.add("home", api.Safe(st.Home))
+	t.add("id", st.NodeID)
+	t.add("scope", st.Scope)
+	if running {
+		t.add("peers on", strings.Join(st.Listen, " "))
+		if st.API != "" {
+			t.add("API", st.API)
+		}
+	}
+	t.add("shares", fmt.Sprintf("%d: %d seeding, %d downloading, %d paused, %d failed", st.Shares, st.Seeding, st.Downloading, st.Paused, st.Failed))
+	if running {
+		t.add("peers", fmt.Sprint(st.Peers))
+		t.add("down", fmt.Sprintf("%s since the start, %s now, limit %s", api.FormatSize(st.Downloaded), rateOrDash(st.DownRate), st.Limits.Down))
+		t.add("up", fmt.Sprintf("%s since the start, %s now, limit %s", api.FormatSize(st.Uploaded), rateOrDash(st.UpRate), st.Limits.Up))
+		t.add("memory", api.FormatSize(st.Memory))
+	} else {
+		t.add("limits", fmt.Sprintf("up %s, down %s", st.Limits.Up, st.Limits.Down))
+	}
+	t.add("disk", api.FormatSize(st.DiskFree)+" free")
+	for _, r := range h.Reasons {
+		t.add("problem", api.Safe(r))
+	}
+	t.write(a.Stdout)
+}
+
+func (a *app) version() *cobra.Command {
+	return a.command(&cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		GroupID: groupNode,
+		Args:    cobra.NoArgs,
+	}, func(context.Context, []string) error {
+		v := api.VersionInfo{Version: api.Version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+		if info, ok := debug.ReadBuildInfo(); ok {
+			for _, s := range info.Settings {
+				if s.Key == "vcs.revision" {
+					v.Commit = s.Value
+				}
+			}
+		}
+		if a.global.json {
+			a.print(v)
+			return nil
+		}
+		a.line("shoal %s (%s, %s/%s)", v.Version, v.Go, v.OS, v.Arch)
+		return nil
+	})
+}
+
+func (a *app) fsck() *cobra.Command {
+	var repair bool
+	c := a.command(&cobra.Command{
+		Use:     "fsck [--repair]",
+		Short:   "Check the home while no node runs",
+		GroupID: groupNode,
+		Long: "fsck reads what the home holds (configuration, key, database, .torrent files) and says what is damaged and\n" +
+			"what --repair would do. The data of shares is the work of verify. Exit code 0: clean, 4: damaged.",
+		Args: cobra.NoArgs,
+	}, func(ctx context.Context, _ []string) error {
+		r, err := a.Program.Fsck(ctx, a.global.home, repair)
+		if err != nil {
+			return err
+		}
+		return a.showFsck(r)
+	})
+	c.Flags().BoolVar(&repair, "repair", false, "mend what can be mended")
+	return c
+}
+
+func (a *app) showFsck(r api.FsckReport) error {
+	if r.Problems == nil {
+		r.Problems = []api.FsckProblem{}
+	}
+	left := 0
+	for _, p := range r.Problems {
+		if !p.Repaired {
+			left++
+		}
+	}
+	r.Clean = left == 0
+	if a.global.json {
+		a.print(r)
+	} else {
+		for _, p := range r.Problems {
+			end := "cannot be repaired"
+			switch {
+			case p.Repaired:
+				end = "repaired: " + p.Repair
+			case p.Repair != "":
+				end = "repair would: " + p.Repair
+			}
+			a.line("%s: %s; %s", api.Safe(p.Subject), api.Safe(p.Problem), api.Safe(end))
+		}
+		if r.Clean {
+			a.line("%s: clean, %s", api.Safe(r.Home), count(r.Shares, "share"))
+		}
+	}
+	if left == 0 {
+		return nil
+	}
+	e := api.Errorf(api.BadData, r.Home, "%s", count(left, "problem"))
+	for _, p := range r.Problems {
+		if !p.Repaired && p.Repair != "" {
+			return e.Try("run shoal fsck --repair")
+		}
+	}
+	return e
+}
+
+// configTopic is `shoal help config`.
+func (a *app) configTopic() *cobra.Command {
+	c := &cobra.Command{Use: "config", Short: "The configuration file, every key with its default"}
+	c.SetHelpFunc(func(*cobra.Command, []string) { fmt.Fprint(a.Stdout, a.Program.ConfigText()) })
+	return c
+}
+
+// completion prints the script that a shell reads.
+func (a *app) completion() *cobra.Command {
+	return a.command(&cobra.Command{
+		Use:       "completion bash|zsh|fish|powershell",
+		Short:     "Print the completion script of a shell",
+		GroupID:   groupNode,
+		Long:      "completion prints a script for your shell, such as\n\n  shoal completion bash > ~/.local/share/bash-completion/completions/shoal\n  shoal completion fish > ~/.config/fish/completions/shoal.fish",
+		Args:      cobra.ExactArgs(1),
+		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
+	}, func(_ context.Context, args []string) error {
+		root := a.root()
+		switch args[0] {
+		case "bash":
+			return root.GenBashCompletionV2(a.Stdout, true)
+		case "zsh":
+			return root.GenZshCompletion(a.Stdout)
+		case "fish":
+			return root.GenFishCompletion(a.Stdout, true)
+		case "powershell":
+			return root.GenPowerShellCompletionWithDesc(a.Stdout)
+		}
+		return api.Errorf(api.Invalid, args[0], "there is no completion for this shell").Try("write bash, zsh, fish or powershell")
+	})
+}

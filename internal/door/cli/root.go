@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"shoal/internal/door/api"
+)
+
+// globalFlags may stand before or after the command.
+type globalFlags struct {
+	home    string
+	scope   string
+	bind    string
+	port    int
+	apiPort int
+	json    bool
+}
+
+// Groups of commands in `shoal help`.
+const (
+	groupShare = "share"
+	groupLook  = "look"
+	groupNode  = "node"
+)
+
+// root is the tree of commands.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "shoal",
+		Short: "Share files and folders from where they lie, and fetch what others share",
+		Long: "shoal shares files and folders directly between computers, each byte verified, with no server.\n" +
+			"It speaks BitTorrent: other clients can fetch what you share, and you what they do.",
+		Example:           "  shoal share ~/Photos              publish a folder, prints its link\n  shoal get 'magnet:?xt=…' -o ~/In  fetch it elsewhere\n  shoal demo                        see it work on this machine alone",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+		Args:              a.noCommand,
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: a.before,
+	}
+	root.AddGroup(
+		&cobra.Group{ID: groupShare, Title: "Share and fetch:"},
+		&cobra.Group{ID: groupLook, Title: "Look after shares:"},
+		&cobra.Group{ID: groupNode, Title: "The node:"},
+	)
+	f := root.PersistentFlags()
+	f.StringVar(&a.global.home, "home", "", "home folder `DIR` (default: $SHOAL_HOME, else the system's folder for application data)")
+	f.StringVar(&a.global.scope, "scope", "", "how far the node reaches: `loopback|lan|internet` (default: the configuration's, internet)")
+	f.StringVar(&a.global.bind, "bind", "", "listen on and dial from this `IFACE|ADDR` only")
+	f.IntVar(&a.global.port, "port", -1, "TCP and UDP `PORT` for other nodes, 0 for any free one (default: the configuration's, 7463)")
+	f.IntVar(&a.global.apiPort, "api-port", -1, "TCP `PORT` of page and API on this machine, 0 for any free one (default: the configuration's, 7462)")
+	f.BoolVar(&a.global.json, "json", false, "print one JSON object a line")
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
+	root.SetIn(a.Stdin)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		a.name = commandName(c)
+		return api.Errorf(api.Invalid, "", "%s", firstLine(err.Error()))
+	})
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(a.share(), a.get(), a.torrent(),
+		a.ls(), a.show(), a.rm(), a.verify(), a.pause(), a.resume(), a.limit(),
+		a.up(), a.status(), a.fsck(), a.demo(), a.version(), a.completion(), a.configTopic())
+	root.SetHelpCommandGroupID(groupNode)
+	return root
+}
+
+// before judges the global flags and remembers which command runs.
+func (a *app) before(c *cobra.Command, _ []string) error {
+	a.name = commandName(c)
+	switch a.global.scope {
+	case "", "loopback", "lan", "internet":
+	default:
+		return api.Errorf(api.Invalid, a.global.scope, "this is not a scope").Try("write loopback, lan or internet")
+	}
+	for flag, v := range map[string]int{"--port": a.global.port, "--api-port": a.global.apiPort} {
+		if v < -1 || v > 65535 || v == -1 && c.Flags().Changed(flag[2:]) {
+			return api.Errorf(api.Invalid, flag, "a port lies between 0 and 65535")
+		}
+	}
+	return nil
+}
+
+func commandName(c *cobra.Command) string {
+	return strings.TrimPrefix(strings.TrimPrefix(c.CommandPath(), "shoal"), " ")
+}
+
+// noCommand answers a word that is no command.
+func (a *app) noCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	e := api.Errorf(api.Invalid, "", "unknown command %q", api.Safe(args[0]))
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		return e.Try("did you mean %s?", strings.Join(near, " or "))
+	}
+	return e.Try("`shoal help` lists all")
+}
+
+// command makes a command whose errors are all *api.Error.
+func (a *app) command(c *cobra.Command, run func(ctx context.Context, args []string) error) *cobra.Command {
+	inner := c.Args
+	c.Args = func(c *cobra.Command, args []string) error {
+		if inner == nil {
+			return nil
+		}
+		if err := inner(c, args); err != nil {
+			a.name = commandName(c)
+			return api.Errorf(api.Invalid, "", "%s", argsMessage(c, args))
+		}
+		return nil
+	}
+	c.DisableFlagsInUseLine = true
+	c.RunE = func(c *cobra.Command, args []string) error {
+		err := run(c.Context(), args)
+		if err == nil {
+			return nil
+		}
+		if cause := context.Cause(c.Context()); cause == errInterrupted && api.KindOf(err) == api.Interrupted {
+			if e := api.AsError(err); e.Remedy != "" || e.Subject != "" {
+				return e
+			}
+			return errInterrupted
+		}
+		return api.AsError(err)
+	}
+	return c
+}
+
+// argsMessage says which argument is missing or too many.
+func argsMessage(c *cobra.Command, args []string) string {
+	usage := strings.TrimPrefix(c.UseLine(), "shoal ")
+	if len(args) == 0 {
+		return "an argument is missing: shoal " + usage
+	}
+	return fmt.Sprintf("%d arguments are too many or too few: shoal %s", len(args), usage)
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return s
+}
+
+// print writes a result as one JSON line.
+func (a *app) print(v any) {
+	a.out.clear()
+	enc := json.NewEncoder(a.Stdout)
+	enc.SetEscapeHTML(false)
+	enc.Encode(v) // a closed pipe ends the program by its signal
+}
+
+// line writes a result for people.
+func (a *app) line(format string, args ...any) {
+	a.out.clear()
+	fmt.Fprintf(a.Stdout, format+"\n", args...)
+}
+
+// readBounded reads at most so many bytes.
+func readBounded(r io.Reader, most int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(b)) > most {
+		return nil, api.Errorf(api.BadData, "", "it is larger than %d MiB", most>>20)
+	}
+	return b, err
+}

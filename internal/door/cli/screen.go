@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"shoal/internal/door/api"
+)
+
+// screen is standard error: messages for people, and, on a terminal, bars below
+// them that are drawn again and again. Writes of both kinds never mix.
+type screen struct {
+	mu       sync.Mutex
+	w        io.Writer
+	terminal bool
+	colour   bool
+	columns  func() int
+	drawn    int       // lines of bars on the screen
+	last     time.Time // when they were drawn
+	hidden   bool      // the cursor is
+}
+
+// drawEvery is the least time between two drawings: at most five a second.
+const drawEvery = 200 * time.Millisecond
+
+func newScreen(w io.Writer, getenv func(string) string) *screen {
+	s := &screen{w: w, columns: func() int { return 80 }}
+	f, ok := w.(*os.File)
+	if !ok || getenv("TERM") == "dumb" || !isTerminal(f) {
+		return s
+	}
+	s.terminal = true
+	s.colour = getenv("NO_COLOR") == ""
+	s.columns = func() int { return terminalWidth(f) }
+	return s
+}
+
+// say writes one message; its arguments must be safe already.
+func (s *screen) say(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipe()
+	fmt.Fprintf(s.w, format+"\n", args...)
+}
+
+// draw shows the bars, unless they were drawn a moment ago; force draws anyway.
+func (s *screen) draw(now time.Time, force bool, bars []bar) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.terminal || !force && now.Sub(s.last) < drawEvery {
+		return
+	}
+	s.last = now
+	var b strings.Builder
+	if !s.hidden {
+		b.WriteString("\x1b[?25l")
+		s.hidden = true
+	}
+	if s.drawn > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", s.drawn)
+	}
+	width := s.columns() - 1 // a full last column wraps on some terminals
+	for _, bar := range bars {
+		b.WriteString("\r\x1b[2K")
+		b.WriteString(s.paint(bar, width))
+		b.WriteByte('\n')
+	}
+	if len(bars) < s.drawn {
+		b.WriteString("\x1b[J")
+	}
+	s.drawn = len(bars)
+	io.WriteString(s.w, b.String())
+}
+
+// clear takes the bars away, as something else is about to be written.
+func (s *screen) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipe()
+}
+
+func (s *screen) wipe() {
+	if s.drawn > 0 {
+		fmt.Fprintf(s.w, "\x1b[%dA\r\x1b[J", s.drawn)
+		s.drawn, s.last = 0, time.Time{}
+	}
+}
+
+// finish takes the bars away and gives the cursor back.
+func (s *screen) finish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipe()
+	if s.hidden {
+		io.WriteString(s.w, "\x1b[?25h")
+		s.hidden = false
+	}
+}
+
+// bar is one share's line.
+type bar struct {
+	name  string
+	part  float64 // 0 to 1; negative: not known
+	rate  api.Rate
+	eta   float64 // seconds; 0: not known
+	peers int     // negative: not told
+	note  string  // instead of the percentage
+}
+
+// paint is a bar in so many columns: name, percentage, rate, time left, peers,
+// and a gauge where there is room.
+func (s *screen) paint(b bar, width int) string {
+	var right []string
+	if b.note != "" {
+		right = append(right, b.note)
+	}
+	if b.part >= 0 {
+		right = append(right, fmt.Sprintf("%3d %%", int(b.part*100)))
+	}
+	if b.rate > 0 {
+		right = append(right, fmt.Sprintf("%9s", b.rate))
+	}
+	if b.eta > 0 {
+		right = append(right, formatETA(b.eta)+" left")
+	}
+	if b.peers >= 0 {
+		right = append(right, count(b.peers, "peer"))
+	}
+	tail := strings.Join(right, "  ")
+	room := width - textWidth(tail) - 2
+	if room < 4 {
+		return fit(tail, max(width, 0))
+	}
+	gauge := ""
+	nameRoom := room
+	if b.part >= 0 && room >= 40 {
+		nameRoom = room - 24
+		filled := int(b.part * 20)
+		gauge = "[" + strings.Repeat("#", filled) + strings.Repeat("-", 20-filled) + "]  "
+		if s.colour {
+			gauge = "[\x1b[32m" + strings.Repeat("#", filled) + "\x1b[0m" + strings.Repeat("-", 20-filled) + "]  "
+		}
+	}
+	return pad(fit(api.Safe(b.name), nameRoom), nameRoom) + "  " + gauge + tail
+}
+
+// formatETA is a time left: 7s, 3m20s, 5h07m, 3d.
+func formatETA(seconds float64) string {
+	d := time.Duration(min(seconds, 1e8) * float64(time.Second)).Round(time.Second)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", max(int(d.Seconds()), 1))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd", int(d.Hours())/24)
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,238 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"shoal/internal/door/api"
+)
+
+// shareFlags are the flags of `share`.
+type shareFlags struct {
+	name, format, pieceSize, comment string
+	trackers, webSeeds, peers        []string
+	private                          bool
+	limits                           limitFlags
+}
+
+func (a *app) share() *cobra.Command {
+	var f shareFlags
+	c := a.command(&cobra.Command{
+		Use:     "share PATH... [flags]",
+		Short:   "Publish files and folders in place: one share and one link for each",
+		GroupID: groupShare,
+		Long: "share reads each PATH once and prints its link. No copy is made: the files are offered from where they lie\n" +
+			"and are never written or deleted. If no node runs for this home, share stays and offers them until Ctrl-C.",
+		Example: "  shoal share ~/Photos/2026\n  shoal share talk.mkv --format v1 --tracker http://192.0.2.1:6969/announce",
+		Args:    cobra.MinimumNArgs(1),
+	}, func(ctx context.Context, paths []string) error { return a.runShare(ctx, paths, f) })
+	fs := c.Flags()
+	fs.StringVar(&f.name, "name", "", "`NAME` of the share (default: that of the path; one PATH only)")
+	fs.StringVar(&f.format, "format", "hybrid", "`hybrid|v1|v2`: some old clients open v1 only")
+	fs.StringVar(&f.pieceSize, "piece-size", "", "`SIZE` of a piece, a power of two from 16K to 16M (default: by the total size)")
+	fs.StringVar(&f.comment, "comment", "", "`TEXT` to put into the .torrent")
+	fs.StringArrayVar(&f.trackers, "tracker", nil, "announce `URL`; may be given again")
+	fs.StringArrayVar(&f.webSeeds, "web-seed", nil, "`URL` of a web server that has the same files; may be given again")
+	fs.StringArrayVar(&f.peers, "peer", nil, "`HOST:PORT` to connect to; may be given again")
+	fs.BoolVar(&f.private, "private", false, "peers come from the trackers only")
+	f.limits.add(c, "of each share")
+	return c
+}
+
+// requests judges flags and paths before anything is hashed.
+func (f *shareFlags) requests(paths []string) ([]api.CreateRequest, error) {
+	if f.name != "" && len(paths) > 1 {
+		return nil, api.Errorf(api.Invalid, "--name", "it names one share, and there are %d paths", len(paths))
+	}
+	switch f.format {
+	case "hybrid", "v1", "v2":
+	default:
+		return nil, api.Errorf(api.Invalid, f.format, "this is not a format").Try("write hybrid, v1 or v2")
+	}
+	piece := int64(0)
+	if f.pieceSize != "" {
+		var err error
+		if piece, err = api.ParsePieceSize(f.pieceSize); err != nil {
+			return nil, err
+		}
+	}
+	var out []api.CreateRequest
+	for _, p := range paths {
+		abs, err := absolute(p)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(abs); err != nil {
+			return nil, pathError(p, err)
+		}
+		out = append(out, api.CreateRequest{Path: abs, Name: f.name, Format: f.format, PieceLength: piece, Trackers: f.trackers,
+			WebSeeds: f.webSeeds, Peers: f.peers, Private: f.private, Comment: f.comment, Limits: f.limits.limits()})
+	}
+	return out, nil
+}
+
+func (a *app) runShare(ctx context.Context, paths []string, f shareFlags) error {
+	reqs, err := f.requests(paths)
+	if err != nil {
+		return err
+	}
+	return a.with(ctx, StartOptions{Quiet: true}, func(ctx context.Context, s *session) error {
+		var made []api.Created
+		for _, r := range reqs {
+			c, err := a.publish(ctx, s, r)
+			if err != nil {
+				return about(err, r.Path)
+			}
+			made = append(made, c)
+		}
+		if !s.mine() {
+			return nil
+		}
+		a.out.say("offering %s until Ctrl-C", count(len(made), "share"))
+		return a.stay(ctx, s, made)
+	})
+}
+
+// publish shares one path and prints its link.
+func (a *app) publish(ctx context.Context, s *session, r api.CreateRequest) (api.Created, error) {
+	began := time.Now()
+	c, err := s.client.Publish(ctx, r, func(p api.Progress) {
+		a.out.draw(time.Now(), false, []bar{hashingBar(r.Path, p, time.Since(began))})
+	})
+	if err != nil {
+		return c, err
+	}
+	if a.global.json {
+		a.print(c)
+		return c, nil
+	}
+	a.line("%s", c.Link)
+	a.out.say("%s: %s, %s, %s of %s, %s, hashed in %.1f s", api.Safe(c.Name), count(c.Files, "file"), api.FormatSize(c.Bytes),
+		count(c.Pieces, "piece"), formatPiece(c.PieceLength), c.Format, c.Seconds)
+	a.tellReport(c)
+	return c, nil
+}
+
+// tellReport says what a .torrent cannot carry, and what else a person may not
+// expect.
+func (a *app) tellReport(c api.Created) {
+	r := c.Report
+	if c.Padding > 0 {
+		a.out.say("  %s of padding between files for clients that know v1 only", api.FormatSize(c.Padding))
+	}
+	for i, s := range r.Skipped {
+		if i == 5 {
+			a.out.say("  and %d more left out", r.SkippedCount-i)
+			break
+		}
+		a.out.say("  left out: %s (%s)", api.Safe(s.Path), api.Safe(s.Reason))
+	}
+	if r.EmptyCount > 0 {
+		a.out.say("  not carried: %s, such as %s", count(r.EmptyCount, "empty folder"), api.Safe(r.EmptyFolders[0]))
+	}
+	if r.Modes > 0 {
+		a.out.say("  not carried: the permissions of %s", count(r.Modes, "file"))
+	}
+	if r.Hidden > 0 {
+		a.out.say("  %s among them", count(r.Hidden, "hidden file"))
+	}
+}
+
+// formatPiece is a piece's size for people: 64 KiB, 4 MiB.
+func formatPiece(n int64) string {
+	if n >= 1<<20 {
+		return count64(n>>20, "MiB")
+	}
+	return count64(n>>10, "KiB")
+}
+
+func hashingBar(path string, p api.Progress, took time.Duration) bar {
+	b := bar{name: path, part: -1, peers: -1, note: "hashing"}
+	if p.Total > 0 {
+		b.part = float64(p.Done) / float64(p.Total)
+	}
+	if s := took.Seconds(); s > 0.5 {
+		b.rate = api.Rate(float64(p.Done) / s)
+		if b.rate > 0 {
+			b.eta = float64(p.Total-p.Done) / float64(b.rate)
+		}
+	}
+	return b
+}
+
+// stay offers shares until the person has enough. That is no failure.
+func (a *app) stay(ctx context.Context, s *session, made []api.Created) error {
+	view := map[string]bar{}
+	var order []string
+	for _, c := range made {
+		if _, ok := view[c.InfoHash]; !ok {
+			order = append(order, c.InfoHash)
+		}
+		view[c.InfoHash] = bar{name: c.Name, part: -1, note: "offered"}
+	}
+	err := s.client.Watch(ctx, api.Filter{Progress: a.pace()}, func(e api.Event) error {
+		id := api.HeadOf(e).InfoHash
+		if p, ok := e.(*api.ProgressEvent); ok {
+			if b, mine := view[id]; mine {
+				b.rate, b.peers = p.UpRate, p.Peers
+				view[id] = b
+				a.drawAll(order, view)
+			}
+			return nil
+		}
+		return a.tell(e)
+	})
+	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+		a.out.say("shoal share: stopping; Ctrl-C again stops at once")
+		return nil
+	}
+	if err == nil {
+		err = api.Errorf(api.Unavailable, "", "the node stopped")
+	}
+	return err
+}
+
+func (a *app) drawAll(order []string, view map[string]bar) {
+	bars := make([]bar, 0, len(order))
+	for _, id := range order {
+		bars = append(bars, view[id])
+	}
+	a.out.draw(time.Now(), false, bars)
+}
+
+// pace is the time between two progress events: what a terminal shows, or what
+// --json prints.
+func (a *app) pace() time.Duration {
+	if a.out.terminal && !a.global.json {
+		return drawEvery
+	}
+	return 500 * time.Millisecond
+}
+
+// tell shows an event that a person or a program should know of.
+func (a *app) tell(e api.Event) error {
+	switch e := e.(type) {
+	case *api.Changed:
+		if a.global.json {
+			a.print(e)
+			return nil
+		}
+		a.out.say("%s: %s changed on disk and no longer offered: %s", api.Safe(e.Name), count(e.Count, "file"), api.Safe(strings.Join(e.Files[:min(len(e.Files), 3)], ", ")))
+	case *api.Notice:
+		if a.global.json {
+			a.print(e)
+			return nil
+		}
+		a.out.say("%s", api.Safe(e.Text))
+	case *api.Penalised:
+		if a.global.json {
+			a.print(e)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+)
+
+// wide are the ranges of runes that take two columns (Unicode TR 11, W and F, and
+// the emoji blocks), as far as terminals agree on them.
+var wide = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: 0x1100, Hi: 0x115f, Stride: 1}, {Lo: 0x231a, Hi: 0x231b, Stride: 1}, {Lo: 0x2329, Hi: 0x232a, Stride: 1},
+		{Lo: 0x23e9, Hi: 0x23ec, Stride: 1}, {Lo: 0x2e80, Hi: 0x303e, Stride: 1}, {Lo: 0x3041, Hi: 0x33ff, Stride: 1},
+		{Lo: 0x3400, Hi: 0x4dbf, Stride: 1}, {Lo: 0x4e00, Hi: 0x9fff, Stride: 1}, {Lo: 0xa000, Hi: 0xa4cf, Stride: 1},
+		{Lo: 0xa960, Hi: 0xa97f, Stride: 1}, {Lo: 0xac00, Hi: 0xd7a3, Stride: 1}, {Lo: 0xf900, Hi: 0xfaff, Stride: 1},
+		{Lo: 0xfe30, Hi: 0xfe6f, Stride: 1}, {Lo: 0xff00, Hi: 0xff60, Stride: 1}, {Lo: 0xffe0, Hi: 0xffe6, Stride: 1},
+	},
+	R32: []unicode.Range32{
+		{Lo: 0x16fe0, Hi: 0x18aff, Stride: 1}, {Lo: 0x1b000, Hi: 0x1b2ff, Stride: 1}, {Lo: 0x1f18e, Hi: 0x1f18e, Stride: 1},
+		{Lo: 0x1f191, Hi: 0x1f19a, Stride: 1}, {Lo: 0x1f200, Hi: 0x1f265, Stride: 1}, {Lo: 0x1f300, Hi: 0x1f64f, Stride: 1},
+		{Lo: 0x1f680, Hi: 0x1f6ff, Stride: 1}, {Lo: 0x1f7e0, Hi: 0x1f7eb, Stride: 1}, {Lo: 0x1f90c, Hi: 0x1f9ff, Stride: 1},
+		{Lo: 0x1fa70, Hi: 0x1faff, Stride: 1}, {Lo: 0x20000, Hi: 0x3fffd, Stride: 1},
+	},
+}
+
+// runeWidth is the number of columns a rune takes.
+func runeWidth(r rune) int {
+	switch {
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
+	case unicode.Is(wide, r):
+		return 2
+	}
+	return 1
+}
+
+func textWidth(s string) int {
+	n := 0
+	for _, r := range s {
+		n += runeWidth(r)
+	}
+	return n
+}
+
+// fit cuts a text to so many columns, with an ellipsis if it was longer.
+func fit(s string, width int) string {
+	if textWidth(s) <= width {
+		return s
+	}
+	n, end := 0, 0
+	for i, r := range s {
+		w := runeWidth(r)
+		if n+w > width-1 {
+			break
+		}
+		n += w
+		end = i + len(string(r))
+	}
+	if width < 1 {
+		return ""
+	}
+	return s[:end] + "…"
+}
+
+// pad fills a text with spaces to so many columns.
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(width-textWidth(s), 0))
+}
+
+// table prints rows in columns that are as wide as their widest cell. Columns in
+// right are aligned to the right. Cells must be safe already; the cell of a
+// column in cut is shortened to its limit.
+type table struct {
+	head  []string
+	rows  [][]string
+	right map[int]bool
+	cut   map[int]int
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// write prints the head, unless it is nil, and the rows.
+func (t *table) write(w io.Writer) {
+	rows := t.rows
+	if t.head != nil {
+		rows = append([][]string{t.head}, rows...)
+	}
+	var widths []int
+	for _, r := range rows {
+		for i := range r {
+			if limit := t.cut[i]; limit > 0 {
+				r[i] = fit(r[i], limit)
+			}
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], textWidth(r[i]))
+		}
+	}
+	for _, r := range rows {
+		var b strings.Builder
+		for i, cell := range r {
+			if i > 0 {
+				b.WriteString("  ")
+			}
+			if t.right[i] {
+				b.WriteString(strings.Repeat(" ", widths[i]-textWidth(cell)) + cell)
+			} else {
+				b.WriteString(pad(cell, widths[i]))
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+	}
+}

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"shoal/internal/door/api"
+)
+
+func (a *app) up() *cobra.Command {
+	var limits limitFlags
+	c := a.command(&cobra.Command{
+		Use:     "up",
+		Short:   "Run a node until Ctrl-C",
+		GroupID: groupNode,
+		Long: "up runs the node of this home: it offers what was shared, goes on with what is being fetched, and opens\n" +
+			"the API for browsers and programs on this machine. Its one line on standard output says when it answers.\n" +
+			"The first Ctrl-C (or SIGTERM) stops it cleanly, the second at once.",
+		Example: "  shoal up\n  shoal up --scope lan --up-limit 5MB",
+		Args:    cobra.NoArgs,
+	}, func(ctx context.Context, _ []string) error { return a.runUp(ctx, limits.change()) })
+	limits.add(c, "of the node")
+	return c
+}
+
+func (a *app) runUp(ctx context.Context, limits api.LimitChange) error {
+	n, err := a.Program.Start(ctx, StartOptions{
+		Home: a.global.home, Scope: a.global.scope, Bind: a.global.bind, Port: a.global.port, APIPort: a.global.apiPort,
+		OpenAPI: true, PortStrict: true, Limits: limits,
+	})
+	if err != nil {
+		return err
+	}
+	r := n.Ready()
+	if a.global.json {
+		a.print(r)
+	} else {
+		a.line("ready: API %s (token in %s), peers on %s, node %s", r.API, api.Safe(r.Home)+"/api.token", strings.Join(r.Listen, " "), r.NodeID)
+	}
+	var failed error
+	select {
+	case <-ctx.Done():
+		a.out.say("shoal up: stopping; Ctrl-C again stops at once")
+	case failed = <-n.Failed():
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer cancel()
+	if err := n.Close(end); err != nil && failed == nil {
+		failed = err
+	}
+	return failed
+}
+
+// limitFlags are --up-limit and --down-limit.
+type limitFlags struct {
+	up, down api.Rate
+	cmd      *cobra.Command
+}
+
+func (l *limitFlags) add(c *cobra.Command, of string) {
+	l.cmd = c
+	c.Flags().Var(&l.up, "up-limit", "most bytes a second sent, "+of+", such as 500K or 20MB")
+	c.Flags().Var(&l.down, "down-limit", "most bytes a second received, "+of)
+	// The default of a rate is shown as no limit, not as 0.
+	c.Flags().Lookup("up-limit").DefValue = ""
+	c.Flags().Lookup("down-limit").DefValue = ""
+}
+
+// change is what was given.
+func (l *limitFlags) change() api.LimitChange {
+	var c api.LimitChange
+	if l.cmd.Flags().Changed("up-limit") {
+		c.Up = &l.up
+	}
+	if l.cmd.Flags().Changed("down-limit") {
+		c.Down = &l.down
+	}
+	return c
+}
+
+func (l *limitFlags) limits() api.Limits { return api.Limits{Up: l.up, Down: l.down} }

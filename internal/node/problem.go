@@ -1,0 +1,49 @@
+package node
+
+import (
+	"errors"
+
+	"shoal/internal/adapter/store"
+	"shoal/internal/door/api"
+)
+
+// Problem is err as a person is told of it: the kinds of package store become
+// those of api, and what can be done is added. Errors that are an *api.Error
+// already stay as they are; nil stays nil.
+func Problem(err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *api.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	for _, k := range storeKinds {
+		if !errors.Is(err, k.is) {
+			continue
+		}
+		e := &api.Error{Kind: k.kind, Reason: err.Error(), Remedy: k.remedy, Cause: err}
+		var at *store.Error
+		if errors.As(err, &at) {
+			e.Subject, e.Reason = at.Path, k.is.Error()
+		}
+		return e
+	}
+	return api.AsError(err)
+}
+
+// storeKinds is the table from what the store says to what a person is told.
+var storeKinds = []struct {
+	is     error
+	kind   api.Kind
+	remedy string
+}{
+	{store.ErrNoSpace, api.DiskFull, "free some space, choose another folder with -o, or lower disk.reserve in config.toml"},
+	{store.ErrFull, api.DiskFull, "free some space; nothing is lost"},
+	{store.ErrExists, api.Exists, "move it away, or choose another folder with -o"},
+	{store.ErrChanged, api.Path, "try again when no other program writes to it"},
+	{store.ErrReadOnly, api.Path, "choose another folder"},
+	{store.ErrDenied, api.Path, "choose another folder, or change its permissions"},
+	{store.ErrIO, api.Path, "the disk may be failing: look at the system's log"},
+	{store.ErrLink, api.Refused, "links are not followed; choose another folder"},
+}
