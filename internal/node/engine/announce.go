@@ -48,7 +48,7 @@ func (s *Share) trackers() [][]string {
 // startAnnouncer begins to ask trackers, if there are any.
 func (s *Share) startAnnouncer() {
 	list := s.trackers()
-	if len(list) == 0 || s.e.cfg.Tracker == nil || s.paused || s.ann != nil {
+	if len(list) == 0 || s.e.cfg.Tracker == nil || s.e.cfg.Offline || s.paused || s.ann != nil {
 		return
 	}
 	a := &announcer{s: s, tiers: tracker.NewTiers(list, rand.New(rand.NewChaCha8(seed()))), kick: make(chan tracker.Event, 1),

@@ -83,7 +83,7 @@ type Detail struct {
 	Meta     *metainfo.Metainfo // nil while it has not come
 	Done     []int64            // verified bytes of each file, by index
 	Wanted   []bool
-	Paths    []string
+	Indexes  []int // of the files that are no padding
 	Peers    []PeerStatus
 	Trackers []TrackerStatus
 }
@@ -120,6 +120,9 @@ func (s *Share) fileDetail(d *Detail) {
 	want := s.spec.wanted(info)
 	d.Done, d.Wanted = make([]int64, len(info.Files)), make([]bool, len(info.Files))
 	for f := range info.Files {
+		if !info.Files[f].Pad {
+			d.Indexes = append(d.Indexes, f)
+		}
 		d.Wanted[f] = want == nil || want(f)
 		if info.Files[f].Pad || info.Files[f].Length == 0 || s.t.Info() == nil {
 			continue
@@ -170,7 +173,7 @@ func (e *Engine) SetSequential(id string, on bool) (Status, error) {
 // AddPeers tries addresses that a person gave.
 func (e *Engine) AddPeers(id string, peers []string) (Status, error) {
 	return e.change(id, func(s *Share) {
-		s.addPeers(peers)
+		s.addPeers(peers, swarm.FromPerson)
 		s.dialSome()
 	})
 }
@@ -495,3 +498,6 @@ func (e *Engine) Penalties() map[string]int64 {
 
 // Conns is the number of connections.
 func (e *Engine) Conns() int { return int(e.nConns.Load()) }
+
+// Moved is the payload received and sent since the engine began.
+func (e *Engine) Moved() (down, up int64) { return e.movedDown.Load(), e.movedUp.Load() }

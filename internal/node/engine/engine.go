@@ -22,6 +22,7 @@ import (
 // Config is what an Engine is made with.
 type Config struct {
 	Home          string                                    // holds torrents/ and parts/
+	Offline       bool                                      // look after the catalog only: nothing is dialled or announced
 	Catalog       *store.Catalog                            // shares and resume state
 	Listeners     []net.Listener                            // taken over and closed by the engine
 	Allow         func(netip.AddrPort, swarmSource) error   // may this address be dialled
@@ -37,28 +38,30 @@ type Config struct {
 	Slots         int                     // peers unchoked per share, 0 = 8
 	Reserve       func(total int64) int64 // bytes of a disk to leave free
 	Up, Down      int64                   // bytes a second, 0 = no limit
+	OpenFiles     int                     // most files of shares open at a time, 0 = 256
 	ParkAfter     time.Duration           // quiet time after which a share is parked, 0 = 20 s
 }
 
 // Engine runs all shares of a node.
 type Engine struct {
-	cfg      Config
-	peerID   wire.PeerID
-	ctx      context.Context
-	cancel   context.CancelFunc
-	pool     *pool
-	buffers  buffers
-	disk     *disk
-	handles  *store.Handles
-	up, down limiter
-	nConns   atomic.Int64
-	dials    chan struct{} // a token per half-open connection
-	key      uint32        // told to trackers
-	port     uint16
-	saver    saver
-	wg       sync.WaitGroup
-	reasons  map[string]int64  // refusals, by reason and action; guarded by mu
-	alias    map[string]string // IDs that links had before they were described
+	cfg                Config
+	peerID             wire.PeerID
+	ctx                context.Context
+	cancel             context.CancelFunc
+	pool               *pool
+	buffers            buffers
+	disk               *disk
+	handles            *store.Handles
+	up, down           limiter
+	nConns             atomic.Int64
+	movedDown, movedUp atomic.Int64  // payload
+	dials              chan struct{} // a token per half-open connection
+	key                uint32        // told to trackers
+	port               uint16
+	saver              saver
+	wg                 sync.WaitGroup
+	reasons            map[string]int64  // refusals, by reason and action; guarded by mu
+	alias              map[string]string // IDs that links had before they were described
 
 	mu     sync.Mutex
 	shares map[string]*entry   // by ID
@@ -85,7 +88,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Events == nil {
 		cfg.Events = func(Event) {}
 	}
-	e := &Engine{cfg: cfg, handles: store.NewHandles(0), dials: make(chan struct{}, cfg.MaxDialling),
+	e := &Engine{cfg: cfg, handles: store.NewHandles(cfg.OpenFiles), dials: make(chan struct{}, cfg.MaxDialling),
 		shares: make(map[string]*entry), names: make(map[[20]byte]*entry), alias: make(map[string]string)}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.pool = newPool(e.spillAll)

@@ -34,7 +34,8 @@ func (s *Share) begin() {
 	s.wantedBytes = -1
 	s.base = baseTotals{s.row.Downloaded, s.row.Uploaded, s.row.Wasted}
 	s.state = Metadata
-	s.addPeers(s.spec.Peers)
+	s.addPeers(s.spec.Peers, swarm.FromPerson)
+	s.addPeers(s.spec.Magnet.Peers, swarm.FromLink)
 	s.startAnnouncer()
 	if s.early != nil {
 		s.fail(s.early)
@@ -105,9 +106,12 @@ func (s *Share) open() {
 
 // inspect opens the content and verifies what has to be.
 func (s *Share) inspect(m *metainfo.Metainfo, spec Spec) (o opened) {
-	resume, err := s.e.cfg.Catalog.LoadResume(s.id())
-	if err != nil && !errors.Is(err, store.ErrResume) {
-		return opened{err: err}
+	resume, err := spec.Resume, error(nil)
+	if resume == nil {
+		resume, err = s.e.cfg.Catalog.LoadResume(s.id())
+		if err != nil && !errors.Is(err, store.ErrResume) {
+			return opened{err: err}
+		}
 	}
 	n := m.Info.NumPieces()
 	o.have = make([]bool, n)
@@ -123,12 +127,6 @@ func (s *Share) inspect(m *metainfo.Metainfo, spec Spec) (o opened) {
 	if o.err != nil {
 		return o
 	}
-	if spec.Fresh {
-		for p := range o.have {
-			o.have[p] = true
-		}
-		return o
-	}
 	trusted := o.content.Trusted()
 	for p := range o.have {
 		o.have[p] = p/8 < len(trusted) && trusted[p/8]&(0x80>>(p%8)) != 0
@@ -138,7 +136,7 @@ func (s *Share) inspect(m *metainfo.Metainfo, spec Spec) (o opened) {
 		return o
 	}
 	if c := o.content.Conflicts(); len(c) > 0 {
-		o.err = &store.Error{Op: "get", Path: c[0].Path, Err: store.ErrExists}
+		o.err = &store.Error{Op: "get", Path: c[0].Path, Kind: store.ErrExists}
 		return o
 	}
 	if o.err = s.checkSpace(&o, m, wanted); o.err == nil {

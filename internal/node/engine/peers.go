@@ -88,23 +88,26 @@ func (s *Share) idle() bool {
 }
 
 // addPeers takes addresses that a person or a link gave. Names are resolved off the loop.
-func (s *Share) addPeers(list []string) {
+func (s *Share) addPeers(list []string, from swarm.Source) {
 	for _, p := range list {
 		if a, err := netip.ParseAddrPort(p); err == nil {
-			s.addCandidate(netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), swarm.FromPerson)
+			s.addCandidate(netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), from)
 			continue
 		}
-		go s.resolve(p)
+		go s.resolve(p, from)
 	}
 }
 
-func (s *Share) resolve(hostport string) {
+func (s *Share) resolve(hostport string, from swarm.Source) {
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil {
 		return
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
+		return
+	}
+	if s.e.cfg.Resolve == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, handshakeTime)
@@ -116,7 +119,7 @@ func (s *Share) resolve(hostport string) {
 	}
 	s.post(msg{kind: msgCall, call: func() {
 		for _, a := range addrs {
-			s.addCandidate(netip.AddrPortFrom(a.Unmap(), uint16(n)), swarm.FromPerson)
+			s.addCandidate(netip.AddrPortFrom(a.Unmap(), uint16(n)), from)
 		}
 		s.dialSome()
 	}})
@@ -132,7 +135,7 @@ func (s *Share) addCandidate(a netip.AddrPort, from swarm.Source) {
 
 // dialSome dials the best candidates, as far as the share wants more connections.
 func (s *Share) dialSome() {
-	if s.paused || s.failed != nil || s.stopping {
+	if s.paused || s.failed != nil || s.stopping || s.e.cfg.Offline {
 		return
 	}
 	if s.meta != nil && s.t.Info() == nil {
@@ -147,7 +150,7 @@ func (s *Share) dialSome() {
 		if !ok {
 			return
 		}
-		if s.row.Complete && source != swarm.FromPerson {
+		if s.row.Complete && source > swarm.FromLink {
 			// Who wants something comes by itself.
 			s.cands.Done(s.now(), addr, false)
 			continue

@@ -15,6 +15,7 @@ func (s *Share) perform(b *batch) {
 			r := b.blocks[f.Ref]
 			b.c.blocksIn += int64(len(r.data))
 			s.rates.down.add(len(r.data))
+			s.e.movedDown.Add(int64(len(r.data)))
 			e := &b.in.List[f.Ref]
 			s.accept(e.P, e.B, r)
 		case swarm.Discard:

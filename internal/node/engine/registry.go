@@ -11,6 +11,7 @@ import (
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
+	"shoal/internal/core/swarm"
 )
 
 // entry is one share in the table: all that a parked share costs.
@@ -45,7 +46,7 @@ func (e *Engine) load() error {
 		if row.Trackers && !row.Paused {
 			r.next = time.Now()
 		}
-		if !row.Complete && !row.Paused {
+		if !row.Complete && !row.Paused && !e.cfg.Offline {
 			e.start(r, Spec{}, nil)
 		}
 	}
@@ -192,7 +193,8 @@ func (e *Engine) addAgain(r *entry, spec Spec) (Status, error) {
 	s := r.share
 	e.mu.Unlock()
 	ok := s.call(func() {
-		s.addPeers(spec.Peers)
+		s.addPeers(spec.Peers, swarm.FromPerson)
+		s.addPeers(spec.Magnet.Peers, swarm.FromLink)
 		s.setPaused(false)
 		if len(spec.Select) > 0 || len(s.spec.Select) > 0 {
 			s.reselect(spec.Select)

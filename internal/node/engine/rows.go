@@ -10,7 +10,7 @@ import (
 // rowOf is the catalog's row of a new share.
 func rowOf(spec Spec, hash metainfo.InfoHash) store.Row {
 	row := store.Row{ID: hash.ID(), Dir: spec.Dir, Base: spec.Base, InPlace: spec.InPlace, Paused: spec.Paused,
-		Added: time.Now(), Select: spec.Select, UpLimit: spec.Up, DownLimit: spec.Down, Sequential: spec.Sequential}
+		Added: time.Now(), Select: spec.Select, UpLimit: spec.Up, DownLimit: spec.Down, Sequential: spec.Sequential, Peers: spec.Peers}
 	row.V1, row.V2 = hexes(hash)
 	if spec.Meta != nil {
 		row.Name = spec.Meta.Info.Name
@@ -24,11 +24,10 @@ func rowOf(spec Spec, hash metainfo.InfoHash) store.Row {
 
 // specOf is how a share of the catalog is run.
 func specOf(row store.Row) Spec {
-	spec := Spec{Dir: row.Dir, Base: row.Base, InPlace: row.InPlace, Select: row.Select, Sequential: row.Sequential}
+	spec := Spec{Dir: row.Dir, Base: row.Base, InPlace: row.InPlace, Select: row.Select, Sequential: row.Sequential, Peers: row.Peers}
 	if row.Link != "" {
 		if m, err := metainfo.ParseMagnet(row.Link); err == nil {
 			spec.Magnet = m
-			spec.Peers = m.Peers
 		}
 	}
 	return spec

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 )
@@ -15,12 +16,12 @@ type swarmSource = swarm.Source
 type Spec struct {
 	Meta       *metainfo.Metainfo
 	Magnet     metainfo.Magnet
-	Dir        string   // absolute; the content lies in Dir/NAME
-	Base       string   // its name there when it is not the metainfo's
-	InPlace    bool     // originals: never written, never deleted
-	Fresh      bool     // every piece was hashed just now
-	Select     []string // glob patterns of the wanted files; none: all
-	Peers      []string // host:port to try first
+	Dir        string        // absolute; the content lies in Dir/NAME
+	Base       string        // its name there when it is not the metainfo's
+	InPlace    bool          // originals: never written, never deleted
+	Resume     *store.Resume // what hashing found just now; nil: what the catalog has
+	Select     []string      // glob patterns of the wanted files; none: all
+	Peers      []string      // host:port to try first
 	Sequential bool
 	Paused     bool
 	Up, Down   int64 // bytes a second, 0 = no limit

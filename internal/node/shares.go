@@ -1,0 +1,336 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"shoal/internal/adapter/store"
+	"shoal/internal/core/metainfo"
+	"shoal/internal/door/api"
+	"shoal/internal/node/engine"
+)
+
+// List implements httpd.Shares.
+func (n *Node) List(context.Context) ([]api.Share, error) {
+	var list []api.Share
+	for _, st := range n.engine.List() {
+		s := shareOf(&st)
+		s.Result = nil
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// Share implements httpd.Shares.
+func (n *Node) Share(_ context.Context, id string) (api.Share, error) {
+	st, err := n.engine.Status(id)
+	if err != nil {
+		return api.Share{}, n.plain(err)
+	}
+	return shareOf(&st), nil
+}
+
+// Detail implements httpd.Shares.
+func (n *Node) Detail(_ context.Context, id string) (api.Detail, error) {
+	d, err := n.engine.Detail(id)
+	if err != nil {
+		return api.Detail{}, n.plain(err)
+	}
+	out := api.Detail{Share: shareOf(&d.Status), Limits: api.Limits{Up: api.Rate(d.Up), Down: api.Rate(d.Down)},
+		PeerList: []api.Peer{}, Trackers: []api.TrackerStatus{}, FileList: []api.File{}}
+	for _, p := range d.Peers {
+		out.PeerList = append(out.PeerList, api.Peer{Address: p.Addr.String(), Client: p.Client, Incoming: p.Incoming, Have: p.Have,
+			Downloaded: p.In, Uploaded: p.Out, DownRate: api.Rate(p.InRate), UpRate: api.Rate(p.OutRate), Flags: p.Flags})
+	}
+	for i := range d.Trackers {
+		out.Trackers = append(out.Trackers, trackerOf(&d.Trackers[i]))
+	}
+	if d.Meta != nil {
+		describe(&out, d.Meta)
+		for i := range out.FileList {
+			f := d.Indexes[i]
+			out.FileList[i].Done, out.FileList[i].Selected = d.Done[f], d.Wanted[f]
+		}
+	}
+	return out, nil
+}
+
+func trackerOf(t *engine.TrackerStatus) api.TrackerStatus {
+	return api.TrackerStatus{URL: t.URL, Tier: t.Tier, Message: t.Message, Seeders: t.Seeders, Leechers: t.Leechers, Next: t.Next}
+}
+
+// describe fills what a metainfo tells.
+func describe(out *api.Detail, m *metainfo.Metainfo) {
+	info := m.Info
+	out.PieceLength, out.Padding = info.PieceLength, info.Padding()
+	out.Comment, out.CreatedBy, out.WebSeeds = m.Comment, m.CreatedBy, m.WebSeeds
+	if m.Created > 0 {
+		out.Created = time.Unix(m.Created, 0).UTC()
+	}
+	out.FileList = []api.File{}
+	for i := range info.Files {
+		f := &info.Files[i]
+		if f.Pad {
+			continue
+		}
+		out.FileList = append(out.FileList, api.File{Path: pathOf(f), Raw: f.Raw, Bytes: f.Length, Selected: true})
+	}
+}
+
+func pathOf(f *metainfo.File) string {
+	var b bytes.Buffer
+	for i, c := range f.Path {
+		if i > 0 {
+			b.WriteByte('/')
+		}
+		b.WriteString(c)
+	}
+	return b.String()
+}
+
+var stateNames = [...]api.State{engine.Metadata: api.StateMetadata, engine.Checking: api.StateChecking,
+	engine.Fetching: api.StateDownloading, engine.Seeding: api.StateSeeding, engine.Paused: api.StatePaused, engine.Failed: api.StateFailed}
+
+// shareOf is what the API tells of a share.
+func shareOf(st *engine.Status) api.Share {
+	s := api.Share{InfoHash: st.ID, Name: st.Name, Path: st.Path, Link: st.Link, Origin: api.OriginGet, State: stateNames[st.State],
+		Problem: st.Problem, Private: st.Private, Bytes: st.Bytes, BytesWanted: st.Wanted, BytesDone: st.Done,
+		Files: st.Files, Pieces: st.Pieces, PiecesDone: st.Have, Downloaded: st.Downloaded, Uploaded: st.Uploaded,
+		Wasted: st.Wasted, DownRate: api.Rate(st.DownRate), UpRate: api.Rate(st.UpRate), Checked: st.Checked,
+		Peers: st.Peers, Seeds: st.Seeds, Candidates: st.Candidates, Added: st.Added, Completed: st.Completed}
+	if st.InPlace {
+		s.Origin = api.OriginShare
+	}
+	if st.State != engine.Checking {
+		s.Checked = 0
+	}
+	if st.Hash.HasV1() {
+		s.InfoHashV1 = hex.EncodeToString(st.Hash.V1[:])
+	}
+	if st.Hash.HasV2() {
+		s.InfoHashV2 = hex.EncodeToString(st.Hash.V2[:])
+	}
+	if st.Pieces > 0 {
+		s.Format = st.Hash.Version.String()
+	}
+	if st.DownRate > 0 && st.Done < st.Wanted {
+		s.ETA = float64(st.Wanted-st.Done) / float64(st.DownRate)
+	}
+	if st.State == engine.Failed && st.Err != nil {
+		s.Problem = plainError(st.Err).Error()
+	}
+	if st.Complete && !st.InPlace {
+		s.Result = doneOf(st)
+	}
+	return s
+}
+
+func doneOf(st *engine.Status) *api.Done {
+	d := &api.Done{Head: api.Head{Event: api.EventDone, InfoHash: st.ID}, Path: st.Path, Bytes: st.Wanted, Wasted: st.Wasted,
+		Seconds: st.Seconds, Name: st.Name, Peers: []api.Source{}}
+	for _, p := range st.Sources {
+		d.Peers = append(d.Peers, api.Source{Address: p.Addr.String(), Client: p.Client, Bytes: p.Bytes})
+	}
+	return d
+}
+
+// Add implements httpd.Shares.
+func (n *Node) Add(ctx context.Context, r api.AddRequest) (api.Share, error) {
+	dir, err := absDir(r.Dir)
+	if err != nil {
+		return api.Share{}, err
+	}
+	spec := engine.Spec{Dir: dir, Select: r.Select, Peers: r.Peers, Sequential: r.Sequential, Up: int64(r.Limits.Up), Down: int64(r.Limits.Down)}
+	switch {
+	case r.Link != "":
+		spec.Magnet, err = metainfo.ParseMagnet(r.Link)
+	case r.URL != "":
+		if r.Torrent, err = n.fetch(ctx, r.URL); err != nil {
+			return api.Share{}, err
+		}
+		fallthrough
+	default:
+		spec.Meta, err = metainfo.Parse(r.Torrent)
+	}
+	if err != nil {
+		return api.Share{}, n.plain(err)
+	}
+	if err := checkPeers(r.Peers); err != nil {
+		return api.Share{}, err
+	}
+	st, err := n.engine.Add(spec)
+	if err != nil {
+		return api.Share{}, n.plain(err)
+	}
+	return shareOf(&st), nil
+}
+
+// checkPeers judges addresses that a person typed.
+func checkPeers(list []string) error {
+	for _, p := range list {
+		host, port, err := net.SplitHostPort(p)
+		if err == nil && host == "" {
+			err = errors.New("the host is missing")
+		}
+		if err == nil {
+			_, err = netip.ParseAddrPort("0.0.0.0:" + port)
+		}
+		if err != nil {
+			return api.Errorf(api.Invalid, p, "this is not the address of a peer: %w", err).Try("write host:port")
+		}
+	}
+	return nil
+}
+
+// fetch gets a .torrent from the web, within the scope.
+func (n *Node) fetch(ctx context.Context, url string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, api.Errorf(api.Invalid, url, "this is not a URL: %w", err)
+	}
+	req.Header.Set("User-Agent", "shoal/"+Version)
+	res, err := n.web().Do(req)
+	if err != nil {
+		return nil, api.Errorf(api.Unreachable, url, "the .torrent cannot be fetched: %w", errors.Unwrap(err))
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, api.Errorf(api.NotFound, url, "the server answered %s", res.Status)
+	}
+	b, err := io.ReadAll(io.LimitReader(res.Body, api.MaxMetainfo+1))
+	if err != nil {
+		return nil, api.Errorf(api.Unreachable, url, "the .torrent did not come whole: %w", err)
+	}
+	if len(b) > api.MaxMetainfo {
+		return nil, api.Errorf(api.BadData, url, "this is larger than a .torrent may be (%d MiB)", api.MaxMetainfo>>20)
+	}
+	return b, nil
+}
+
+// web is a client that resolves, dials and follows redirects within the scope.
+func (n *Node) web() *http.Client {
+	scope := n.opts.Config.Network.Scope
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		addrs, err := n.names.lookup(ctx, host)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range addrs {
+			ap, perr := netip.ParseAddrPort(net.JoinHostPort(a.Unmap().String(), port))
+			if perr != nil {
+				return nil, perr
+			}
+			if err = scope.Allow(ap); err != nil {
+				continue
+			}
+			var c net.Conn
+			if c, err = n.dial(ctx, "tcp", ap.String()); err == nil {
+				return c, nil
+			}
+		}
+		if err == nil {
+			err = fmt.Errorf("%s has no address", host)
+		}
+		return nil, err
+	}
+	return &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, TLSHandshakeTimeout: 10 * time.Second,
+		ResponseHeaderTimeout: 30 * time.Second}, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+		if len(via) >= 5 {
+			return errors.New("too many redirects")
+		}
+		return nil
+	}}
+}
+
+// Create implements httpd.Shares.
+func (n *Node) Create(ctx context.Context, r api.CreateRequest, progress func(api.Progress)) (api.Created, error) {
+	if _, err := absDir(r.Path); err != nil {
+		return api.Created{}, err
+	}
+	if err := checkPeers(r.Peers); err != nil {
+		return api.Created{}, err
+	}
+	version := metainfo.Hybrid
+	if r.Format != "" {
+		v, err := metainfo.ParseVersion(r.Format)
+		if err != nil {
+			return api.Created{}, api.Errorf(api.Invalid, r.Format, "this is not a format").Try("write hybrid, v1 or v2")
+		}
+		version = v
+	}
+	o := store.CreateOptions{Name: r.Name, Version: version, PieceLength: r.PieceLength, WebSeeds: r.WebSeeds, Private: r.Private,
+		Comment: r.Comment, CreatedBy: "shoal " + Version, Progress: func(done, total int64) { progress(api.Progress{Done: done, Total: total}) }}
+	for _, t := range r.Trackers {
+		o.Trackers = append(o.Trackers, []string{t})
+	}
+	begun := time.Now()
+	m, report, err := store.Create(ctx, r.Path, o)
+	if err != nil {
+		return api.Created{}, n.plain(err)
+	}
+	took := time.Since(begun)
+	spec := engine.Spec{Meta: m, Dir: filepath.Dir(report.Root), InPlace: true, Resume: report.Resume, Peers: r.Peers,
+		Up: int64(r.Limits.Up), Down: int64(r.Limits.Down)}
+	if base := filepath.Base(report.Root); base != m.Info.Name {
+		spec.Base = base
+	}
+	_, before := n.engine.Status(m.Hash.ID())
+	st, err := n.engine.Add(spec)
+	if err != nil {
+		return api.Created{}, n.plain(err)
+	}
+	s := shareOf(&st)
+	return api.Created{Link: m.Magnet().String(), InfoHashV1: s.InfoHashV1, InfoHashV2: s.InfoHashV2, Name: m.Info.Name, Bytes: m.Info.Bytes(),
+		Files: s.Files, Pieces: m.Info.NumPieces(), Seconds: took.Seconds(), InfoHash: s.InfoHash, Path: report.Root,
+		Format: m.Info.Version.String(), PieceLength: m.Info.PieceLength, Padding: m.Info.Padding(), Existed: before == nil,
+		Report: reportOf(report)}, nil
+}
+
+func reportOf(r *store.Report) api.Report {
+	out := api.Report{SkippedCount: r.SkippedCount, EmptyFolders: r.EmptyFolders, EmptyCount: r.EmptyFolderCount, Hidden: r.Hidden, Modes: r.Modes}
+	for _, s := range r.Skipped {
+		out.Skipped = append(out.Skipped, api.Skipped{Path: s.Path, Reason: s.Reason})
+	}
+	return out
+}
+
+// Inspect reads a .torrent without adding it.
+func Inspect(torrent []byte) (api.Detail, error) {
+	m, err := metainfo.Parse(torrent)
+	if err != nil {
+		return api.Detail{}, plainError(err)
+	}
+	info := m.Info
+	var d api.Detail
+	describe(&d, m)
+	d.InfoHash, d.Name, d.Link, d.Format = m.Hash.ID(), info.Name, m.Magnet().String(), info.Version.String()
+	if m.Hash.HasV1() {
+		d.InfoHashV1 = hex.EncodeToString(m.Hash.V1[:])
+	}
+	if m.Hash.HasV2() {
+		d.InfoHashV2 = hex.EncodeToString(m.Hash.V2[:])
+	}
+	d.Private, d.Bytes, d.BytesWanted, d.Files, d.Pieces = info.Private, info.Bytes(), info.Bytes(), len(d.FileList), info.NumPieces()
+	d.Trackers, d.PeerList = []api.TrackerStatus{}, []api.Peer{}
+	for tier, urls := range m.Trackers {
+		for _, u := range urls {
+			d.Trackers = append(d.Trackers, api.TrackerStatus{URL: u, Tier: tier, Seeders: -1, Leechers: -1})
+		}
+	}
+	return d, nil
+}
