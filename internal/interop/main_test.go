@@ -1,0 +1,172 @@
+//go:build linux
+
+package interop
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"shoal/bench/clients"
+	"shoal/bench/measure"
+)
+
+// pairTime is how long one transfer between two programs may take, start included.
+const pairTime = 60 * time.Second
+
+// pieceLength of the torrents made here: small, so that there are many pieces.
+const pieceLength = 64 << 10
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+// run builds shoal where there is a network and tests where there is only loopback.
+func run(m *testing.M) int {
+	if !clients.Isolated() {
+		dir, err := os.MkdirTemp("", "shoal-interop-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		if err := clients.BuildShoal(dir); err != nil {
+			fmt.Fprintln(os.Stderr, "tests with shoal cannot run:", err)
+		}
+	}
+	if code, again := clients.Isolate(); again {
+		return code
+	}
+	return m.Run()
+}
+
+// need skips a test without its programs, or fails it where they are required.
+func need(t *testing.T, find ...func() error) {
+	t.Helper()
+	for _, f := range find {
+		if err := f(); err != nil {
+			if os.Getenv("SHOAL_REQUIRE_PEERS") == "1" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+	}
+}
+
+// is makes a client's Find fit need.
+func is(c *clients.Client) func() error {
+	return func() error { _, err := c.Find(); return err }
+}
+
+// lab gives a test its lab. It ends with the test; logs of a failed one stay.
+func lab(t *testing.T) *clients.Lab {
+	t.Helper()
+	l, err := clients.NewLab(filepath.Join(os.TempDir(), "shoal-interop"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		l.Stop()
+		if t.Failed() {
+			t.Logf("logs are in %s", l.Root())
+			return
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// deadline bounds a test.
+func deadline(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// source makes the content once: a folder with odd names, empty files and one file
+// of 12 MiB. Tests never write into it.
+var source = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "shoal-interop-content-")
+	if err != nil {
+		return "", err
+	}
+	tree := filepath.Join(dir, "tree")
+	if err := measure.WriteTree(tree); err != nil {
+		return "", err
+	}
+	return dir, measure.WriteFile(filepath.Join(tree, "large.bin"), "large", 12<<20)
+})
+
+// content is a private copy of the source by hard links, so that what a program
+// leaves beside the files does not meet the next test: the folder to seed from and
+// the name in it, the whole tree or one file.
+func content(t *testing.T, single bool) (dir, name string) {
+	t.Helper()
+	src, err := source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	if single {
+		name = "large.bin"
+		if err := os.Link(filepath.Join(src, "tree", name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		return dir, name
+	}
+	from := filepath.Join(src, "tree")
+	err = filepath.WalkDir(from, func(p string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(src, p)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(dir, rel), 0o755)
+		}
+		return os.Link(p, filepath.Join(dir, rel))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, "tree"
+}
+
+// torrent makes a torrent with libtorrent, which knows all formats.
+func torrent(ctx context.Context, t *testing.T, path string, f clients.Format, tracker string) (string, clients.Made) {
+	t.Helper()
+	r := clients.MakeRequest{Path: path, Out: filepath.Join(t.TempDir(), "t.torrent"), Format: f, Piece: pieceLength, Tracker: tracker}
+	for _, m := range clients.Makers() {
+		if m.Name != "libtorrent" {
+			continue
+		}
+		made, err := m.Make(ctx, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Out, made
+	}
+	t.Fatal("no libtorrent maker")
+	return "", clients.Made{}
+}
+
+// same compares what arrived with the source.
+func same(t *testing.T, want, dir string, leech *clients.Client) {
+	t.Helper()
+	compare := measure.Same
+	if leech.SkipsEmpty {
+		compare = measure.SameButEmpty
+	}
+	if err := compare(want, filepath.Join(dir, filepath.Base(want))); err != nil {
+		t.Error(err)
+	}
+}
