@@ -60,8 +60,10 @@ func PlanLayout(name string, single bool, files []BuildFile, v Version, pieceLen
 	if err := i.plan(files); err != nil {
 		return nil, err
 	}
-	if n := int64(i.NumPieces()); n*20*int64(v&V1)+n*32*int64(v&V2/V2) > MaxSize {
-		return nil, refuse("the hashes of %d pieces are more than %d bytes: larger pieces are needed", n, MaxSize)
+	const perFile, rest = 24, 256 // bytes, at the least
+	n := i.NumPieces()
+	if n*(20*int(v&V1)+32*int(v&V2/V2))+perFile*len(files)+rest > MaxSize {
+		return nil, refuse("the hashes of %d pieces make it larger than %d bytes: larger pieces are needed", n, MaxSize)
 	}
 	return i, checkNames(name, files)
 }

@@ -74,3 +74,12 @@ func TestGoldenFiles(t *testing.T) {
 		})
 	}
 }
+
+func golden(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name+".torrent"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

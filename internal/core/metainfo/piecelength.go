@@ -5,12 +5,13 @@ const (
 	maxBuiltPiece = 16 << 20
 	aimPieces     = 1 << 11 // by the total size
 	niceMaxPieces = 1 << 15 // not exceeded where larger pieces help
+	padMaxPieces  = 1 << 17 // nor this to save padding: a .torrent of 7 MB
 )
 
 // ChoosePieceLength chooses a power of two from 16 KiB to 16 MiB for files of these lengths; their order does not
 // matter. By total size it is the smallest that makes at most 2,048 pieces. Where the files would still make more than
-// 32,768 pieces (v2 begins each file with a piece) it goes up as far as that helps. For a hybrid it then goes down, as
-// far as 32,768 pieces allow, until padding is at most a tenth of the total. The padding returned is the most that any
+// 32,768 pieces (v2 begins each file with a piece) it goes up as far as that helps. For a hybrid it then goes down until
+// padding is at most a tenth of the total, as far as 131,072 pieces allow. The padding returned is the most that any
 // order of the files needs (0 but for a hybrid); that of a plan, Info.Padding, is exact.
 func ChoosePieceLength(lengths []int64, v Version) (pieceLength, padding int64) {
 	var total int64
@@ -20,11 +21,11 @@ func ChoosePieceLength(lengths []int64, v Version) (pieceLength, padding int64) 
 		}
 		total += n
 	}
-	least := leastPieceLength(lengths, total, v)
-	pieceLength = max(least, smallestFor(total, aimPieces))
+	pieceLength = max(leastPieceLength(lengths, total, v, niceMaxPieces), smallestFor(total, aimPieces))
 	if v != Hybrid {
 		return pieceLength, 0
 	}
+	least := leastPieceLength(lengths, total, v, padMaxPieces)
 	padding = paddingFor(lengths, pieceLength)
 	for padding > total/10 && pieceLength > least {
 		pieceLength /= 2
@@ -42,10 +43,10 @@ func smallestFor(total, n int64) int64 {
 	return length
 }
 
-// leastPieceLength returns the smallest piece length of at most niceMaxPieces pieces. Where even the largest makes more,
-// because there are so many files, only the total counts.
-func leastPieceLength(lengths []int64, total int64, v Version) int64 {
-	least := smallestFor(total, niceMaxPieces)
+// leastPieceLength returns the smallest piece length of at most limit pieces. Where even the largest makes more, because
+// there are so many files, only the total counts.
+func leastPieceLength(lengths []int64, total int64, v Version, limit int64) int64 {
+	least := smallestFor(total, limit)
 	if v == V1 {
 		return least
 	}
@@ -54,7 +55,7 @@ func leastPieceLength(lengths []int64, total int64, v Version) int64 {
 		for _, n := range lengths {
 			pieces += ceilDiv(n, length)
 		}
-		if pieces <= niceMaxPieces {
+		if pieces <= limit {
 			return length
 		}
 	}
