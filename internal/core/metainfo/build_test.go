@@ -101,12 +101,8 @@ func TestBuildOddNames(t *testing.T) {
 			if f.Pad {
 				continue
 			}
-			raw := f.Raw
-			if raw == "" {
-				raw = strings.Join(f.Path, "/")
-			}
-			if raw != strings.Join(plan.Path, "/") || f.Length != plan.Length || f.Offset != plan.Offset {
-				t.Errorf("%v: file %d is %q, planned %q", v, n, raw, plan.Path)
+			if !slices.Equal(f.RawPath(), plan.Path) || f.Length != plan.Length || f.Offset != plan.Offset {
+				t.Errorf("%v: file %d is %q, planned %q", v, n, f.RawPath(), plan.Path)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package metainfo
 import (
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // Limits of what is accepted. They are judged before anything is allocated by them.
@@ -132,6 +133,15 @@ type File struct {
 	Hidden     bool     // attribute h
 	Symlink    bool     // attribute l: never made; Length is 0
 	Root       [32]byte // root of the file's hash tree; zero for v1, for pads, and for an empty file
+}
+
+// RawPath returns the components as they are in the metainfo: where the originals of a share lie that was made here. Of
+// metainfo from others it may be anything, and must not be opened but beneath a root that nothing escapes.
+func (f *File) RawPath() []string {
+	if f.Raw == "" {
+		return f.Path
+	}
+	return strings.Split(f.Raw, "/")
 }
 
 // Info is what an info dictionary says, judged and made safe. It must not be changed once it is in use.
