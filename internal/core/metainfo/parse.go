@@ -37,7 +37,7 @@ func ParseIncomplete(b []byte) (*Metainfo, error) {
 		return nil, &Error{Reason: "not a .torrent file", Err: err}
 	}
 	if top.Kind() != bencode.Dict {
-		return nil, refuse("not a .torrent file: it is a %s, not a dictionary", top.Kind())
+		return nil, refuse("not a .torrent file: it is %s, not a dictionary", a(top.Kind()))
 	}
 	return parseTop(top, b)
 }
@@ -124,9 +124,17 @@ func parseTop(top bencode.Value, raw []byte) (*Metainfo, error) {
 // typed returns v if it is of the kind, and otherwise refuses the key.
 func typed(v bencode.Value, kind bencode.Kind, key string) (bencode.Value, error) {
 	if v.Kind() != kind {
-		return v, refuse("the key %s is a %s, not a %s", key, v.Kind(), kind)
+		return v, refuse("the key %s is %s, not %s", key, a(v.Kind()), a(kind))
 	}
 	return v, nil
+}
+
+// a names a kind with its article.
+func a(kind bencode.Kind) string {
+	if kind == bencode.Int {
+		return "an " + kind.String()
+	}
+	return "a " + kind.String()
 }
 
 // text returns a string for people. Bytes that are not UTF-8 become the replacement character.
@@ -176,7 +184,7 @@ func (m *Metainfo) readWebSeeds(list bencode.Value) error {
 			m.WebSeeds = appendURL(m.WebSeeds, u, seen)
 		}
 	default:
-		return refuse("the key url-list is a %s, not a string or a list", list.Kind())
+		return refuse("the key url-list is %s, not a string or a list", a(list.Kind()))
 	}
 	return nil
 }

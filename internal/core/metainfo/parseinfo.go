@@ -21,7 +21,7 @@ type infoKeys struct {
 // parseInfoDict judges an info dictionary and hashes it.
 func parseInfoDict(v bencode.Value) (*Metainfo, error) {
 	if v.Kind() != bencode.Dict {
-		return nil, refuse("the info dictionary is a %s", v.Kind())
+		return nil, refuse("the info dictionary is %s", a(v.Kind()))
 	}
 	k, version, err := readInfoKeys(v)
 	if err != nil {
@@ -156,7 +156,7 @@ type fileKeys struct {
 
 func readFileKeys(v bencode.Value) (k fileKeys, err error) {
 	if v.Kind() != bencode.Dict {
-		return k, refuse("a file is described by a %s, not a dictionary", v.Kind())
+		return k, refuse("a file is described by %s, not a dictionary", a(v.Kind()))
 	}
 	for key, x := range v.Pairs() {
 		switch string(key) {
@@ -190,15 +190,17 @@ func (k *fileKeys) file() (File, error) {
 	f.Symlink = bytes.IndexByte(attr, 'l') >= 0
 	for c := range k.symlinkPath.Items() {
 		if c.Kind() != bencode.String {
-			return f, refuse("a symlink path holds a %s", c.Kind())
+			return f, refuse("a symlink path holds %s", a(c.Kind()))
 		}
 	}
 	if !present(k.length) && !f.Symlink {
 		return f, refuse("the length of a file is missing")
 	}
-	f.Length, _ = k.length.Int()
-	if f.Length < 0 || f.Symlink && f.Length != 0 {
-		return f, refuse("a file or link has the length %d", f.Length)
+	if f.Length, _ = k.length.Int(); f.Length < 0 {
+		return f, refuse("a file has the length %d", f.Length)
+	}
+	if f.Symlink {
+		f.Length = 0 // "always zero", but some say their target's, which is not in the piece space twice
 	}
 	return f, nil
 }

@@ -81,7 +81,7 @@ func (k *fileKeys) components(dst [][]byte) ([][]byte, error) {
 	for c := range list.Items() {
 		b, ok := c.Bytes()
 		if !ok {
-			return nil, refuse("a path holds a %s", c.Kind())
+			return nil, refuse("a path holds %s", a(c.Kind()))
 		}
 		dst = append(dst, b)
 	}

@@ -56,7 +56,7 @@ func walkTree(tree bencode.Value, file func(File) error) error {
 			return refuse("the file tree has a folder that is a file as well, or a file without a name")
 		}
 		if c.Kind() != bencode.Dict {
-			return refuse("the file tree holds a %s where a dictionary must be", c.Kind())
+			return refuse("the file tree holds %s where a dictionary must be", a(c.Kind()))
 		}
 		if len(path) == MaxDepth {
 			return refuse("the file tree is deeper than %d", MaxDepth)
