@@ -81,6 +81,27 @@ func All() []*Client {
 	return []*Client{Shoal(), Libtorrent(), Aria2(), RTorrent(), Transmission(), QBittorrent()}
 }
 
+// Own makes a client of a benchmark's own program. Start must return when the node
+// is ready; done is the line of its output that says that it has everything.
+func Own(name string, done string, start func(l *Lab, host string, j Job) (*Process, error)) *Client {
+	return &Client{
+		Name: name, Formats: V1 | V2 | Hybrid, Dials: true, DialsLoopback: true,
+		find: func() (string, error) { return "", nil },
+		start: func(ctx context.Context, l *Lab, j Job) (*Node, error) {
+			n := &Node{Client: name, Host: l.host(j)}
+			var err error
+			if n.Process, err = start(l, n.Host, j); err != nil {
+				return nil, err
+			}
+			n.complete = func(ctx context.Context) error { return waitWord(ctx, n.Process, done) }
+			if j.Seed {
+				return n, waitWord(ctx, n.Process, "READY")
+			}
+			return n, nil
+		},
+	}
+}
+
 // Named finds clients by name.
 func Named(names ...string) ([]*Client, error) {
 	var out []*Client

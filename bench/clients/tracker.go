@@ -85,6 +85,15 @@ func (t *Tracker) Await(ctx context.Context, match func(Announce) bool) error {
 	}
 }
 
+// Forget empties all swarms, for programs that were killed before they could say that
+// they stop.
+func (t *Tracker) Forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.swarms)
+	t.log = nil
+}
+
 // announce answers one announce with everyone else in the swarm.
 func (t *Tracker) announce(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain")
