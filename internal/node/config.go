@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -139,7 +140,7 @@ func ParseConfig(text []byte) (Config, error) {
 	c := DefaultConfig()
 	md, err := toml.NewDecoder(bytes.NewReader(text)).Decode(&c)
 	if err != nil {
-		return Config{}, configError(err, text)
+		return Config{}, configError(err)
 	}
 	if unknown := md.Undecoded(); len(unknown) > 0 {
 		key := unknown[0].String()
@@ -150,26 +151,34 @@ func ParseConfig(text []byte) (Config, error) {
 		return Config{}, e.Try("`shoal help config` lists all keys")
 	}
 	if key, why := c.invalid(); key != "" {
-		return Config{}, api.Errorf(api.Invalid, lineOf(text, strings.Split(key, ".")), "the value of %q makes no sense: %s", key, why)
+		return Config{}, api.Errorf(api.Invalid, lineOf(text, strings.Split(key, ".")), "the value of %q makes no sense: %s", key, why).Try("`shoal help config` lists all keys")
 	}
 	return c, nil
 }
 
+// wrongType is how the decoder tells of a value of another type than the key's.
+var wrongType = regexp.MustCompile(`^toml: line (\d+) \(last key "([^"]*)"\): (.*)$`)
+
 // configError says in which line the file is no TOML, or a value of the wrong type.
-func configError(err error, text []byte) error {
+func configError(err error) error {
+	line, reason := "", strings.TrimPrefix(err.Error(), "toml: ")
 	var pe toml.ParseError
-	if !errors.As(err, &pe) {
-		return api.Errorf(api.Invalid, "", "%s", strings.TrimPrefix(err.Error(), "toml: "))
+	var value *api.Error
+	if m := wrongType.FindStringSubmatch(err.Error()); m != nil {
+		line, reason = m[1], fmt.Sprintf("the value of %q makes no sense: %s", m[2], m[3])
 	}
-	reason := pe.Message
-	if pe.LastKey != "" {
-		reason = fmt.Sprintf("%q: %s", pe.LastKey, reason)
+	if errors.As(err, &pe) {
+		line = fmt.Sprint(max(pe.Position.Line, 1))
+		if pe.LastKey != "" {
+			reason = fmt.Sprintf("the value of %q makes no sense: %s", pe.LastKey, pe.Message)
+		} else {
+			reason = pe.Message
+		}
+		if errors.As(err, &value) {
+			reason = fmt.Sprintf("the value of %q makes no sense: %s", pe.LastKey, value.Error())
+		}
 	}
-	var wrapped *api.Error
-	if errors.As(err, &wrapped) {
-		reason = fmt.Sprintf("%q: %s", pe.LastKey, wrapped.Error())
-	}
-	return api.Errorf(api.Invalid, fmt.Sprint(max(pe.Position.Line, 1)), "%s", reason)
+	return api.Errorf(api.Invalid, line, "%s", reason).Try("`shoal help config` lists all keys")
 }
 
 // invalid names the first key whose value is out of its limits, and says why.

@@ -140,14 +140,15 @@ func (c *Client) Watch(ctx context.Context, f Filter, each func(Event) error) er
 		return err
 	}
 	defer resp.Body.Close()
+	var said error // what each returned wins over how the stream ended
 	err = readEvents(resp.Body, func(name string, data []byte) error {
-		e, err := DecodeEvent(name, data)
-		if err != nil {
-			return err
+		var e Event
+		if e, said = DecodeEvent(name, data); said == nil {
+			said = each(e)
 		}
-		return each(e)
+		return said
 	})
-	if ctx.Err() != nil {
+	if said == nil && ctx.Err() != nil {
 		return nil
 	}
 	return err

@@ -190,12 +190,12 @@ func writeNew(path string, b []byte) error {
 		return api.Errorf(api.Exists, path, "it is there already and is not overwritten").Try("give another -o FILE")
 	}
 	if err != nil {
-		return about(err, path)
+		return pathError(path, err)
 	}
 	_, werr := f.Write(b)
 	if err := errors.Join(werr, f.Close()); err != nil {
 		os.Remove(path)
-		return about(err, path)
+		return pathError(path, err)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"strings"
 
 	"shoal/internal/door/api"
 )
@@ -146,7 +147,7 @@ func (a *app) report(err error) int {
 	if a.name != "" {
 		name += " " + a.name
 	}
-	if e.Kind == api.Invalid && e.Remedy == "" {
+	if e.Kind == api.Invalid && e.Remedy == "" && (e.Subject == "" || strings.HasPrefix(e.Subject, "--")) {
 		e = &api.Error{Kind: e.Kind, Subject: e.Subject, Reason: e.Reason, Remedy: "see " + name + " --help"}
 	}
 	a.out.say("%s: %s", name, e.Error())

@@ -3,11 +3,13 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"shoal/internal/door/api"
 )
@@ -61,8 +63,9 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.Stdin)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		a.name = commandName(c)
-		return api.Errorf(api.Invalid, "", "%s", firstLine(err.Error()))
+		return flagError(err)
 	})
+	f.Lookup("port").DefValue, f.Lookup("api-port").DefValue = "0", "0" // keeps "(default -1)" out of the help
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(a.share(), a.get(), a.torrent(),
 		a.ls(), a.show(), a.rm(), a.verify(), a.pause(), a.resume(), a.limit(),
@@ -123,23 +126,46 @@ func (a *app) command(c *cobra.Command, run func(ctx context.Context, args []str
 			return nil
 		}
 		if cause := context.Cause(c.Context()); cause == errInterrupted && api.KindOf(err) == api.Interrupted {
-			if e := api.AsError(err); e.Remedy != "" || e.Subject != "" {
-				return e
+			e := *api.AsError(err)
+			if errors.Is(&e, context.Canceled) {
+				e.Reason = "interrupted"
 			}
-			return errInterrupted
+			return &e
 		}
 		return api.AsError(err)
 	}
 	return c
 }
 
+// flagError says what is wrong with a flag, in our words where the value is.
+func flagError(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return api.Errorf(api.Invalid, "", "%s", firstLine(err.Error()))
+	}
+	flag := "--" + bad.GetFlag().Name
+	var known *api.Error
+	if errors.As(err, &known) {
+		return &api.Error{Kind: api.Invalid, Subject: flag + " " + bad.GetValue(), Reason: known.Reason, Remedy: known.Remedy}
+	}
+	kind := bad.GetFlag().Value.Type()
+	if word, ok := map[string]string{"int": "number", "duration": "time, such as 90s or 2h30m", "bool": "true or false"}[kind]; ok {
+		kind = word
+	}
+	return api.Errorf(api.Invalid, flag+" "+bad.GetValue(), "this is not a %s", kind)
+}
+
 // argsMessage says which argument is missing or too many.
 func argsMessage(c *cobra.Command, args []string) string {
 	usage := strings.TrimPrefix(c.UseLine(), "shoal ")
-	if len(args) == 0 {
+	_, takes, _ := strings.Cut(usage, " ")
+	switch {
+	case len(args) == 0:
 		return "an argument is missing: shoal " + usage
+	case takes == "" || strings.HasPrefix(takes, "[-"):
+		return fmt.Sprintf("it takes no argument, and %q is one", api.Safe(args[0]))
 	}
-	return fmt.Sprintf("%d arguments are too many or too few: shoal %s", len(args), usage)
+	return fmt.Sprintf("it does not take %s: shoal %s", count(len(args), "argument"), usage)
 }
 
 func firstLine(s string) string {

@@ -188,7 +188,7 @@ func (a *app) stay(ctx context.Context, s *session, made []api.Created) error {
 		return a.tell(e)
 	})
 	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
-		a.out.say("shoal share: stopping; Ctrl-C again stops at once")
+		a.out.say("shoal %s: stopping; Ctrl-C again stops at once", a.name)
 		return nil
 	}
 	if err == nil {

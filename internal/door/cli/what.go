@@ -110,11 +110,15 @@ func shorten(s string) string { return fit(s, 80) }
 
 // pathError is an error about a path that the person gave.
 func pathError(path string, err error) error {
+	kind := api.KindOf(err)
+	if kind != api.DiskFull {
+		kind = api.Path
+	}
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		err = p.Err
 	}
-	return api.Errorf(api.Path, path, "%w", err)
+	return api.Errorf(kind, path, "%w", err)
 }
 
 // absolute is a path as the node, which runs elsewhere, understands it.

@@ -1,0 +1,30 @@
+// Command shoal shares files and folders directly between computers and fetches
+// what others share; `shoal help` lists what it can do and docs/cli.md describes
+// it.
+//
+// This package only wires: it gives the command line (internal/door/cli) a node
+// (internal/node) behind an HTTP door (internal/door/httpd), and waits. It never
+// decides anything about shares.
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"shoal/internal/door/cli"
+)
+
+func main() {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	os.Exit(run(os.Args[1:], &program{open: openNode, getenv: os.Getenv, stderr: os.Stderr}, signals))
+}
+
+// run is main with what a test replaces.
+func run(args []string, p cli.Program, signals <-chan os.Signal) int {
+	return cli.Main(cli.Env{
+		Program: p, Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Getenv: os.Getenv, Signals: signals, Exit: os.Exit,
+	})
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+
+	"shoal/internal/door/httpd/fakenode"
+	"shoal/internal/node"
+)
+
+// asProgram makes the test binary be the program, over a fake node.
+const asProgram = "SHOAL_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) == "" {
+		os.Exit(m.Run())
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	os.Exit(run(os.Args[1:], fakeProgram(), signals))
+}
+
+// fakeProgram is the real wiring with a fake node behind it. SHOAL_TEST_FAIL makes
+// the node fail to start, SHOAL_TEST_SICK makes it unwell.
+func fakeProgram() *program {
+	world := new(fakenode.World)
+	return &program{getenv: os.Getenv, stderr: os.Stderr, open: func(_ context.Context, o node.Options) (*engine, error) {
+		if why := os.Getenv("SHOAL_TEST_FAIL"); why != "" {
+			return nil, errors.New(why)
+		}
+		n := fakenode.New(world)
+		n.Sick = strings.Fields(os.Getenv("SHOAL_TEST_SICK"))
+		return &engine{
+			door: n.Door(), id: "12D3KooWFake",
+			listen: func() []string { return []string{"127.0.0.1:7463"} },
+			close:  func(context.Context) error { n.Bus.Close(); return nil },
+		}, nil
+	}}
+}
