@@ -181,9 +181,9 @@ func (t *T) judgeEarly() {
 			continue
 		}
 		p.bits = newBitset(int(t.pieces))
-		// A peer that spoke BEP 6 was sent HaveNone; what we have since is told by Have.
-		if !p.fast() {
-			t.greet(p)
+		t.greetLate(p)
+		if p.closing {
+			continue
 		}
 		early := p.early
 		p.forgetEarly()
@@ -200,6 +200,25 @@ func (t *T) judgeEarly() {
 		}
 	}
 	t.dirty = true
+}
+
+// maxLateHaves is up to how many pieces a peer that was told HaveNone is told one by one
+// that they are there; with more it is cheaper to connect again.
+const maxLateHaves = 1024
+
+// greetLate tells a peer that came before the metainfo what was found on the disk since.
+// One that speaks BEP 6 was sent HaveNone, and no bitfield may follow that.
+func (t *T) greetLate(p *peer) {
+	switch {
+	case !p.fast():
+		t.greet(p)
+	case t.nHave > maxLateHaves:
+		t.close(p, ReasonNone, false)
+	default:
+		for i := t.have.nextCommon(t.have, 0); i >= 0; i = t.have.nextCommon(t.have, uint32(i)+1) {
+			t.out.sendPiece(SendHave, p.id, uint32(i))
+		}
+	}
 }
 
 func (p *peer) forgetEarly() { p.early.bits, p.early.haves = nil, nil }

@@ -226,6 +226,7 @@ func (s *Share) ready(o opened) {
 			s.correct(p, have)
 		}
 	}
+	s.admit()
 	if s.spec.Sequential {
 		s.event(swarm.Event{Kind: swarm.SetSequential, N: 1})
 	}
@@ -242,6 +243,15 @@ func (s *Share) ready(o opened) {
 	}
 	s.completeIfDone()
 	s.e.keep(s)
+}
+
+// admit greets those who came while the disk was being looked at.
+func (s *Share) admit() {
+	waiting := s.waiting
+	s.waiting = nil
+	for _, c := range waiting {
+		s.connUp(c)
+	}
 }
 
 // correct tells the swarm that a piece is there, or is not, after a verification.
@@ -285,8 +295,18 @@ func (s *Share) fail(err error) {
 			c.shut()
 		}
 	}
+	s.dropWaiting()
 	s.setState(Failed)
 	s.retryAt = time.Now().Add(failRetry)
+}
+
+// dropWaiting ends connections that were not greeted yet.
+func (s *Share) dropWaiting() {
+	for _, c := range s.waiting {
+		s.candDone(c.dialled, false)
+		c.shut()
+	}
+	s.waiting = nil
 }
 
 // failRetry is when a share that the environment stopped is tried again.

@@ -10,8 +10,8 @@ import (
 const (
 	largeChunk = 256<<10 + 16<<10
 	smallChunk = 36 << 10
-	poolLimit  = 28 << 20 // bytes of chunks in use at a time
-	keepFree   = 12 << 20 // bytes of chunks kept for reuse
+	poolLimit  = 16 << 20 // bytes of chunks in use at a time
+	keepFree   = 16 << 20 // bytes of chunks kept for reuse
 )
 
 // chunk is a buffer that blocks lie in. It goes back to its pool with the last reference.

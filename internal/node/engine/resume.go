@@ -75,6 +75,7 @@ func and(a, b []byte) []byte {
 // for, progress is kept.
 func (s *Share) teardown() {
 	s.cancel()
+	s.dropWaiting()
 	for _, c := range s.conns {
 		if c != nil {
 			c.shut()

@@ -48,6 +48,7 @@ type Share struct {
 	outEffects swarm.Effects
 	conns      []*conn // by slot
 	nConns     int
+	waiting    []*conn // came while the disk is being looked at
 	vacated    []swarm.Peer // slots to be freed once the swarm knows
 	touched    []*conn
 	cands      *swarm.Candidates
@@ -338,6 +339,10 @@ func (s *Share) connUp(c *conn) {
 		go c.readLoop() // ends at once, and says so
 		return
 	}
+	if s.meta != nil && s.t.Info() == nil {
+		s.waiting = append(s.waiting, c) // its greeting depends on what is on the disk
+		return
+	}
 	s.slotFor(c)
 	c.up = true
 	s.nConns++
@@ -378,7 +383,7 @@ func (s *Share) unwelcome(c *conn) error {
 	case c.theirs.PeerID == s.e.peerID:
 		s.cands.Forget(c.dialled)
 		return errSelf
-	case s.nConns >= s.e.cfg.MaxShareConns || int(s.e.nConns.Load()) >= s.e.cfg.MaxConns:
+	case s.nConns+len(s.waiting) >= s.e.cfg.MaxShareConns || int(s.e.nConns.Load()) >= s.e.cfg.MaxConns:
 		return errFull
 	}
 	for _, o := range s.conns {
