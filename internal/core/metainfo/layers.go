@@ -136,3 +136,40 @@ func (m *Metainfo) readLayers(dict bencode.Value) error {
 	}
 	return nil
 }
+
+// FileLayer is the piece layer of one file: 32 bytes a piece.
+type FileLayer struct {
+	File   int
+	Hashes []byte
+}
+
+// WithLayers returns a copy of m that has these layers too, for the files named and for others of the same root and
+// length. m stays as it is, so that who reads it at the same time is not disturbed; the copy shares all else with it.
+// Every layer is verified; the error of a wrong one wraps ErrLayer, and then there is no copy.
+func (m *Metainfo) WithLayers(layers []FileLayer) (*Metainfo, error) {
+	type tree struct {
+		root   [32]byte
+		length int64
+	}
+	known := make(map[tree][]byte, len(layers))
+	for _, l := range layers {
+		if m.layerOf(l.File) == nil {
+			return nil, fmt.Errorf("metainfo: file %d has no piece layer", l.File)
+		}
+		if err := m.checkLayer(l.File, l.Hashes); err != nil {
+			return nil, err
+		}
+		f := &m.Info.Files[l.File]
+		known[tree{f.Root, f.Length}] = l.Hashes
+	}
+	c := *m
+	c.layers = slices.Clone(m.layers)
+	c.raw = nil // what was parsed lacks these layers
+	for n := range c.layers {
+		f := &m.Info.Files[c.layers[n].file]
+		if hashes := known[tree{f.Root, f.Length}]; hashes != nil && c.layers[n].hashes == nil {
+			c.layers[n].hashes = hashes
+		}
+	}
+	return &c, nil
+}

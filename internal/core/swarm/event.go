@@ -57,6 +57,7 @@ const (
 	SetPaused      // N: 1 or 0
 	SetLimited     // N: 1 when Tokens bound what is sent
 	Wake           // the time of NextWake has come
+	PeerBad        // Peer, N: the Reason that the driver found: it is closed and banned
 )
 
 // The kinds of effects.

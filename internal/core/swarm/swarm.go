@@ -232,6 +232,8 @@ func (t *T) event(e *Event, ref int32) {
 		t.gotMeta(p, e)
 	case GotHashes, GotHashReject:
 		t.gotHashes(p, e)
+	case PeerBad:
+		t.close(p, Reason(e.N), true)
 	}
 }
 
