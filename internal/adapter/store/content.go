@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"shoal/internal/adapter/store/disk"
 	"shoal/internal/core/metainfo"
 )
 
@@ -99,7 +100,7 @@ type Content struct {
 func Open(m *metainfo.Metainfo, dir string, o Options) (*Content, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return nil, fault("open", dir, err)
+		return nil, disk.Fault("open", dir, err)
 	}
 	c := &Content{
 		meta: m, info: m.Info, dir: abs, base: o.Base, inPlace: o.InPlace,

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"shoal/internal/adapter/store/disk"
+	"shoal/internal/adapter/store/disk/catalog"
 	"shoal/internal/core/metainfo"
 )
 
@@ -43,18 +45,18 @@ func Create(ctx context.Context, path string, o CreateOptions) (*metainfo.Metain
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return nil, nil, fault("share", path, err)
+		return nil, nil, disk.Fault("share", path, err)
 	}
 	if o.Name == "" {
 		o.Name = filepath.Base(abs)
 	}
 	report := &Report{}
 	if report.Root, err = filepath.EvalSymlinks(abs); err != nil {
-		return nil, nil, fault("share", path, err)
+		return nil, nil, disk.Fault("share", path, err)
 	}
 	fi, err := os.Lstat(report.Root)
 	if err != nil {
-		return nil, nil, fault("share", path, err)
+		return nil, nil, disk.Fault("share", path, err)
 	}
 	sources, err := gather(ctx, fi, o.Name, report)
 	if err != nil {
@@ -115,7 +117,7 @@ func (h *hashing) build(o CreateOptions) (*metainfo.Metainfo, error) {
 
 // resume is the state of the files as they were read.
 func (h *hashing) resume(info *metainfo.Info) *Resume {
-	r := &Resume{Boot: BootID(), Have: make([]byte, bitmapLen(info)), Files: make([]FileStat, len(info.Files))}
+	r := &Resume{Boot: BootID(), Have: make([]byte, catalog.BitmapLen(info)), Files: make([]FileStat, len(info.Files))}
 	for p := range info.NumPieces() {
 		r.Have[p>>3] |= 0x80 >> (p & 7)
 	}

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"shoal/internal/adapter/store/disk"
 )
 
 // openExisting opens NAME or NAME.part. fileState.mu is held. What is opened
@@ -21,7 +23,7 @@ func (c *Content) openExisting(f int, now int64) (*handle, error) {
 	}
 	defer d.release()
 	flag := os.O_RDONLY
-	if whole && flushNeedsWrite && st.ours {
+	if whole && disk.FlushNeedsWrite && st.ours {
 		flag = os.O_RDWR
 	}
 	if !whole {
@@ -32,7 +34,7 @@ func (c *Content) openExisting(f int, now int64) (*handle, error) {
 		return nil, &Error{Op: "open", Path: c.Path(f), Kind: ErrChanged, Err: err}
 	}
 	if err != nil {
-		return nil, fault("open", c.Path(f), err)
+		return nil, disk.Fault("open", c.Path(f), err)
 	}
 	if !whole && fi.Size() == 0 && st.stamp.size == 0 {
 		fi, err = c.extend(file, f)
@@ -90,9 +92,9 @@ func (c *Content) createPart(f int, now int64) (*handle, error) {
 		if errors.Is(err, fs.ErrExist) {
 			err = &Error{Op: "create", Path: c.fullPath(append(folders, part)), Kind: ErrExists}
 		}
-		return nil, fault("create", c.fullPath(append(folders, part)), err)
+		return nil, disk.Fault("create", c.fullPath(append(folders, part)), err)
 	}
-	makeSparse(file)
+	disk.MakeSparse(file)
 	if _, err := c.extend(file, f); err != nil {
 		_ = file.Close()
 		_ = d.root.Remove(part)
@@ -108,11 +110,11 @@ func (c *Content) createPart(f int, now int64) (*handle, error) {
 // extend gives a new file its full length, as a hole, and records its stamp.
 func (c *Content) extend(file *os.File, f int) (fs.FileInfo, error) {
 	if err := file.Truncate(c.info.Files[f].Length); err != nil {
-		return nil, fault("extend", c.Path(f), err)
+		return nil, disk.Fault("extend", c.Path(f), err)
 	}
 	fi, err := file.Stat()
 	if err != nil {
-		return nil, fault("look at", c.Path(f), err)
+		return nil, disk.Fault("look at", c.Path(f), err)
 	}
 	c.files[f].stamp = stampOf(fi)
 	return fi, nil
@@ -136,20 +138,20 @@ func (c *Content) openParts() (*handle, error) {
 		return nil, &Error{Op: "open the home's parts of", Path: c.Root(), Err: fs.ErrNotExist}
 	}
 	if err := os.MkdirAll(filepath.Dir(c.partsPath), 0o700); err != nil {
-		return nil, fault("make folder", filepath.Dir(c.partsPath), err)
+		return nil, disk.Fault("make folder", filepath.Dir(c.partsPath), err)
 	}
 	file, err := os.OpenFile(c.partsPath, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fault("open", c.partsPath, err)
+		return nil, disk.Fault("open", c.partsPath, err)
 	}
 	fi, err := file.Stat()
 	if err == nil && fi.Size() < c.info.Span() {
-		makeSparse(file)
+		disk.MakeSparse(file)
 		err = file.Truncate(c.info.Span())
 	}
 	if err != nil {
 		_ = file.Close()
-		return nil, fault("open", c.partsPath, err)
+		return nil, disk.Fault("open", c.partsPath, err)
 	}
 	return c.handles.add(file, &st.handle, c.now()), nil
 }
@@ -171,7 +173,7 @@ func (c *Content) movePartsLocked(f int) error {
 	end := file.Offset + file.Length
 	var dst *handle
 	buf := make([]byte, 128<<10)
-	for at := nextData(src.f, file.Offset, end); at < end; {
+	for at := disk.NextData(src.f, file.Offset, end); at < end; {
 		if dst == nil {
 			if place(st.where.Load()) == absent {
 				dst, err = c.createPart(f, c.now())
@@ -183,14 +185,14 @@ func (c *Content) movePartsLocked(f int) error {
 			}
 			defer dst.release()
 		}
-		n := min(int64(len(buf)), nextHole(src.f, at, end)-at)
-		if err := readVec(src.f, [][]byte{buf[:n]}, at); err != nil {
-			return fault("read", c.partsPath, err)
+		n := min(int64(len(buf)), disk.NextHole(src.f, at, end)-at)
+		if err := disk.ReadVec(src.f, [][]byte{buf[:n]}, at); err != nil {
+			return disk.Fault("read", c.partsPath, err)
 		}
-		if err := writeVec(dst.f, [][]byte{buf[:n]}, at-file.Offset); err != nil {
-			return fault("write", c.Path(f), err)
+		if err := disk.WriteVec(dst.f, [][]byte{buf[:n]}, at-file.Offset); err != nil {
+			return disk.Fault("write", c.Path(f), err)
 		}
-		at = nextData(src.f, at+n, end)
+		at = disk.NextData(src.f, at+n, end)
 	}
 	if dst != nil {
 		c.wrote(f)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"shoal/internal/adapter/store/disk"
 )
 
 // Prepare makes what no piece will make: the share's folder and the selected
@@ -85,15 +87,15 @@ func (c *Content) renameLocked(f int) error {
 		fi, err = c.extend(h.f, f)
 	}
 	if err != nil {
-		return fault("finish", c.Path(f), err)
+		return disk.Fault("finish", c.Path(f), err)
 	}
 	part := c.partName(f, name)
 	seen, err := d.root.Lstat(part)
 	if err != nil || !os.SameFile(seen, fi) {
 		return &Error{Op: "finish", Path: c.Path(f), Kind: ErrChanged, Err: err}
 	}
-	if err := renameNew(d, part, name); err != nil {
-		return fault("finish", c.Path(f), err)
+	if err := rename(d, part, name); err != nil {
+		return disk.Fault("finish", c.Path(f), err)
 	}
 	c.touchFolder(folders)
 	st.stamp = stampOf(fi)
@@ -101,6 +103,15 @@ func (c *Content) renameLocked(f int) error {
 	h.final.Store(true)
 	st.where.Store(int32(final))
 	return nil
+}
+
+// rename gives a file of d another name, unless that is taken.
+func rename(d *folder, oldName, newName string) error {
+	dir, err := d.file()
+	if err != nil {
+		return err
+	}
+	return disk.RenameNew(d.root, dir, oldName, newName)
 }
 
 // reopen turns NAME back into NAME.part, when NAME was put there by this node,
@@ -126,7 +137,7 @@ func (c *Content) reopen(f int) bool {
 		return false
 	}
 	defer file.Close()
-	if !sameFile(st.stamp, stampOf(fi), true) || renameNew(d, name, c.partName(f, name)) != nil {
+	if !sameFile(st.stamp, stampOf(fi), true) || rename(d, name, c.partName(f, name)) != nil {
 		return false
 	}
 	c.handles.drop(&st.handle)
@@ -162,7 +173,7 @@ func (c *Content) Remove() (kept []string, err error) {
 	c.Release()
 	if c.partsPath != "" {
 		if err := os.Remove(c.partsPath); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fault("remove", c.partsPath, err))
+			errs = append(errs, disk.Fault("remove", c.partsPath, err))
 		}
 	}
 	c.removeFolders()
@@ -197,7 +208,7 @@ func (c *Content) removeFile(i int) (kept string, err error) {
 		name = c.partName(i, name)
 	}
 	if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return c.Path(i), fault("remove", c.fullPath(append(folders, name)), err)
+		return c.Path(i), disk.Fault("remove", c.fullPath(append(folders, name)), err)
 	}
 	st.where.Store(int32(absent))
 	return "", nil

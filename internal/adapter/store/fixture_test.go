@@ -32,14 +32,12 @@ type spec struct {
 // newFixture builds a share named "share" (or of the single file's name).
 func newFixture(t testing.TB, v metainfo.Version, pieceLength int64, single bool, specs ...spec) *fixture {
 	t.Helper()
-	rng := rand.New(rand.NewPCG(1, uint64(len(specs))))
+	rng := rand.NewChaCha8([32]byte{byte(len(specs))})
 	fx := &fixture{data: make(map[string][]byte)}
 	var files []metainfo.BuildFile
 	for _, s := range specs {
 		b := make([]byte, s.size)
-		for i := range b {
-			b[i] = byte(rng.Uint32())
-		}
+		_, _ = rng.Read(b) // never fails
 		fx.data[s.path] = b
 		files = append(files, metainfo.BuildFile{Path: strings.Split(s.path, "/"), Length: int64(s.size)})
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"shoal/internal/adapter/store/disk"
 )
 
 // folderLife is how long an open folder is believed to be the one its path
@@ -152,7 +154,7 @@ func (c *Content) openDir(create bool) (*folder, error) {
 		}
 	}
 	if err != nil {
-		return nil, fault("open folder", c.dir, err)
+		return nil, disk.Fault("open folder", c.dir, err)
 	}
 	return c.handles.keepFolder(folderKey{c, ""}, root), nil
 }
@@ -170,7 +172,7 @@ func (c *Content) child(d *folder, comps []string, create bool) (*os.Root, error
 		}
 	}
 	if err != nil {
-		return nil, fault("open folder", full, err)
+		return nil, disk.Fault("open folder", full, err)
 	}
 	if fi.Mode().IsRegular() {
 		return nil, &Error{Op: "open folder", Path: full, Kind: ErrExists}
@@ -180,7 +182,7 @@ func (c *Content) child(d *folder, comps []string, create bool) (*os.Root, error
 	}
 	root, err := d.root.OpenRoot(name)
 	if err != nil {
-		return nil, fault("open folder", full, err)
+		return nil, disk.Fault("open folder", full, err)
 	}
 	got, err := root.Stat(".")
 	if err == nil && !os.SameFile(fi, got) {
@@ -188,7 +190,7 @@ func (c *Content) child(d *folder, comps []string, create bool) (*os.Root, error
 	}
 	if err != nil {
 		_ = root.Close()
-		return nil, fault("open folder", full, err)
+		return nil, disk.Fault("open folder", full, err)
 	}
 	return root, nil
 }
@@ -196,21 +198,4 @@ func (c *Content) child(d *folder, comps []string, create bool) (*os.Root, error
 // fullPath is for messages and for the one who asks where a file lies.
 func (c *Content) fullPath(comps []string) string {
 	return filepath.Join(c.dir, filepath.Join(comps...))
-}
-
-// linkNew renames by a second name that must be new, then removes the first.
-// On file systems without hard links (FAT) the name is looked at instead,
-// which leaves a moment's gap.
-func linkNew(root *os.Root, oldName, newName string) error {
-	err := root.Link(oldName, newName)
-	if err == nil {
-		return root.Remove(oldName)
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if _, err := root.Lstat(newName); err == nil {
-		return fs.ErrExist
-	}
-	return root.Rename(oldName, newName)
 }

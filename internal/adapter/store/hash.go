@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"shoal/internal/adapter/store/disk"
 	"shoal/internal/core/metainfo"
 )
 
@@ -168,7 +169,7 @@ func (w *hasher) file(ctx context.Context, f int, off, n int64) (hole bool, err 
 	if err != nil {
 		return false, err
 	}
-	if s.holes && n == w.info.PieceLength && nextData(src, off, s.stamp.size) >= off+n {
+	if s.holes && n == w.info.PieceLength && disk.NextData(src, off, s.stamp.size) >= off+n {
 		w.done.Add(n)
 		return true, w.closeSource(s)
 	}
@@ -184,7 +185,7 @@ func (w *hasher) file(ctx context.Context, f int, off, n int64) (hole bool, err 
 			if errors.Is(err, io.EOF) {
 				return false, &Error{Op: "hash", Path: w.sourcePath(s), Kind: ErrChanged}
 			}
-			return false, fault("hash", w.sourcePath(s), err)
+			return false, disk.Fault("hash", w.sourcePath(s), err)
 		}
 		if w.v1 != nil {
 			w.sha1.Write(b)
@@ -288,12 +289,12 @@ func (h *hashing) openSource(s *source) (*os.File, error) {
 	if s.f != nil {
 		return s.f, nil
 	}
-	f, err := os.OpenFile(h.sourcePath(s), openRegular, 0)
+	f, err := os.OpenFile(h.sourcePath(s), disk.OpenRegular, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, &Error{Op: "hash", Path: h.sourcePath(s), Kind: ErrChanged, Err: err}
 	}
 	if err != nil {
-		return nil, fault("hash", h.sourcePath(s), err)
+		return nil, disk.Fault("hash", h.sourcePath(s), err)
 	}
 	if err := h.unchanged(f, s); err != nil {
 		_ = f.Close()
@@ -307,7 +308,7 @@ func (h *hashing) openSource(s *source) (*os.File, error) {
 func (h *hashing) unchanged(f *os.File, s *source) error {
 	fi, err := f.Stat()
 	if err != nil {
-		return fault("hash", h.sourcePath(s), err)
+		return disk.Fault("hash", h.sourcePath(s), err)
 	}
 	if !fi.Mode().IsRegular() || stampOf(fi) != s.stamp {
 		return &Error{Op: "hash", Path: h.sourcePath(s), Kind: ErrChanged}

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+
+	"shoal/internal/adapter/store/disk"
 )
 
 // inspect looks at what the disk holds of file i and records it.
@@ -63,7 +65,7 @@ func (c *Content) look(i int, st *fileState) (place, stamp, error) {
 			return absent, stampOf(fi), nil
 		}
 	case !errors.Is(err, fs.ErrNotExist):
-		return absent, gone, fault("look at", c.Path(i), err)
+		return absent, gone, disk.Fault("look at", c.Path(i), err)
 	}
 	if c.inPlace {
 		return absent, gone, nil
@@ -87,7 +89,7 @@ func (c *Content) lookPart(d *folder, i int, st *fileState, name string) (place,
 	case errors.Is(err, fs.ErrNotExist):
 		return absent, stamp{size: -1}, nil
 	case err != nil:
-		return absent, stamp{size: -1}, fault("look at", c.Path(i), err)
+		return absent, stamp{size: -1}, disk.Fault("look at", c.Path(i), err)
 	case fi.Mode().IsRegular() && (fi.Size() == c.info.Files[i].Length || fi.Size() == 0):
 		return partial, stampOf(fi), nil
 	}
@@ -107,7 +109,7 @@ func (c *Content) clearTwin(d *folder, part string, fi fs.FileInfo) {
 }
 
 func stampOf(fi fs.FileInfo) stamp {
-	ino, linked := identity(fi)
+	ino, linked := disk.Identity(fi)
 	if !linked {
 		return stamp{size: -1}
 	}

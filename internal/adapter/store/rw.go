@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"sync"
 	"time"
+
+	"shoal/internal/adapter/store/disk"
 )
 
 // freshness is how long an open file is believed to be unchanged.
@@ -142,13 +144,13 @@ func (c *Content) readFile(f int, bufs [][]byte, off int64) error {
 		return err
 	}
 	defer h.release()
-	if err = readVec(h.f, bufs, at); err == nil {
+	if err = disk.ReadVec(h.f, bufs, at); err == nil {
 		return nil
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return &Error{Op: "read", Path: c.Path(f), Kind: ErrChanged}
 	}
-	return fault("read", c.Path(f), err)
+	return disk.Fault("read", c.Path(f), err)
 }
 
 func (c *Content) writeFile(f int, bufs [][]byte, off int64) error {
@@ -164,10 +166,10 @@ func (c *Content) writeFile(f int, bufs [][]byte, off int64) error {
 			}
 			return err
 		}
-		err = writeVec(h.f, bufs, at)
+		err = disk.WriteVec(h.f, bufs, at)
 		h.release()
 		if err != nil {
-			return fault("write", c.Path(f), err)
+			return disk.Fault("write", c.Path(f), err)
 		}
 		c.wrote(f)
 		return nil
@@ -204,7 +206,7 @@ func (c *Content) compare(f int, h *handle, bufs [][]byte, off int64) (again boo
 			have = make([]byte, len(b))
 		}
 		have = have[:len(b)]
-		if err = readVec(h.f, [][]byte{have}, off); err != nil {
+		if err = disk.ReadVec(h.f, [][]byte{have}, off); err != nil {
 			break
 		}
 		if equal = bytes.Equal(have, b); !equal {
@@ -214,7 +216,7 @@ func (c *Content) compare(f int, h *handle, bufs [][]byte, off int64) (again boo
 	}
 	h.release()
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return false, fault("read", c.Path(f), err)
+		return false, disk.Fault("read", c.Path(f), err)
 	}
 	if err == nil && equal {
 		return false, nil

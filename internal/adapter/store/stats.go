@@ -3,25 +3,9 @@ package store
 import (
 	"errors"
 	"io/fs"
-)
 
-// Where a file's bytes were when its FileStat was taken.
-const (
-	StatAbsent  uint8 = iota // nothing on disk
-	StatPartial              // NAME.part
-	StatOurs                 // NAME, put there by this node
-	StatFound                // NAME, which lay there before; or a share in place
-	StatHome                 // not selected: boundary bytes in the home
+	"shoal/internal/adapter/store/disk"
 )
-
-// FileStat is what the resume state remembers of a file, to notice that it was
-// changed while nobody looked.
-type FileStat struct {
-	Size    int64  // bytes on disk
-	MTimeNS int64  // time of the last change, Unix nanoseconds
-	State   uint8  // one of Stat…
-	Ino     uint64 // inode number, 0 where there is none
-}
 
 // Stats takes the state of every file, in the order of Info.Files, for
 // SaveResume. Take the bitmap of pieces first and the stats after it: a file
@@ -164,7 +148,7 @@ func (c *Content) nextFileData(f int, off int64) int64 {
 		return off // let the reader meet the error
 	}
 	defer h.release()
-	return nextData(h.f, at, at-off+length) - (at - off)
+	return disk.NextData(h.f, at, at-off+length) - (at - off)
 }
 
 // Unverified lists, in order, the pieces that may have data on disk and are

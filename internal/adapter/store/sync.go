@@ -6,6 +6,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+
+	"shoal/internal/adapter/store/disk"
 )
 
 // manyFiles is from how many files on one flush of the whole file system is
@@ -96,14 +98,14 @@ func (c *Content) syncEverything() error {
 	defer d.release()
 	dir, err := d.file()
 	if err != nil {
-		return fault("sync", c.dir, err)
+		return disk.Fault("sync", c.dir, err)
 	}
-	if err := syncAll(dir); err != nil {
-		return fault("sync", c.dir, err)
+	if err := disk.SyncAll(dir); err != nil {
+		return disk.Fault("sync", c.dir, err)
 	}
 	if h := c.parts.handle.Load(); h != nil && h.retain() {
 		defer h.release()
-		return fault("sync", c.partsPath, syncData(h.f))
+		return disk.Fault("sync", c.partsPath, disk.SyncData(h.f))
 	}
 	return nil
 }
@@ -115,7 +117,7 @@ func (c *Content) syncFile(f int) error {
 			return err
 		}
 		defer h.release()
-		return fault("sync", c.partsPath, syncData(h.f))
+		return disk.Fault("sync", c.partsPath, disk.SyncData(h.f))
 	}
 	h, _, err := c.open(f, 0, false)
 	if errors.Is(err, ErrChanged) {
@@ -125,7 +127,7 @@ func (c *Content) syncFile(f int) error {
 		return err
 	}
 	defer h.release()
-	return fault("sync", c.Path(f), syncData(h.f))
+	return disk.Fault("sync", c.Path(f), disk.SyncData(h.f))
 }
 
 // syncFolder flushes the names in a folder. Windows flushes them by itself.
@@ -149,7 +151,7 @@ func (c *Content) syncFolder(key string) error {
 	if err == nil {
 		err = dir.Sync()
 	}
-	return fault("sync", c.fullPath(comps), err)
+	return disk.Fault("sync", c.fullPath(comps), err)
 }
 
 func containsInt(list []int, n int) bool {

@@ -101,7 +101,7 @@ func (c *Content) judge(ctx context.Context, p int, hasher *metainfo.PieceHasher
 		return c.failed(), nil
 	}
 	size := c.info.PieceSize(p)
-	hasher.Reset(c.meta, p)
+	hasher.Reset(c.described(), p)
 	for at := 0; at < size; {
 		if ctx.Err() != nil {
 			return c.failed(), nil
@@ -183,4 +183,18 @@ func (c *Content) refresh(pieces []int) error {
 		}
 	}
 	return nil
+}
+
+// SetMeta takes over metainfo that knows more piece layers than what Open was given, but
+// is the same otherwise: later verifications go by it.
+func (c *Content) SetMeta(m *metainfo.Metainfo) {
+	c.mu.Lock()
+	c.meta = m
+	c.mu.Unlock()
+}
+
+func (c *Content) described() *metainfo.Metainfo {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.meta
 }

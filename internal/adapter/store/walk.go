@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"shoal/internal/adapter/store/disk"
 	"shoal/internal/core/metainfo"
 )
 
@@ -114,14 +115,14 @@ func (w *walker) folder(comps []string, hidden bool) error {
 
 // readFolder lists a folder in the order of names.
 func readFolder(full string) ([]fs.DirEntry, error) {
-	dir, err := os.OpenFile(full, openRegular, 0)
+	dir, err := os.OpenFile(full, disk.OpenRegular, 0)
 	if err != nil {
-		return nil, fault("read folder", full, err)
+		return nil, disk.Fault("read folder", full, err)
 	}
 	defer dir.Close()
 	entries, err := dir.ReadDir(-1)
 	if err != nil {
-		return nil, fault("read folder", full, err)
+		return nil, disk.Fault("read folder", full, err)
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return entries, nil
@@ -134,7 +135,7 @@ func (w *walker) file(path []string, e fs.DirEntry, hidden bool) error {
 		return &Error{Op: "share", Path: full, Kind: ErrChanged, Err: err}
 	}
 	if err != nil {
-		return fault("look at", full, err)
+		return disk.Fault("look at", full, err)
 	}
 	if len(w.sources) == metainfo.MaxFiles {
 		return &Error{Op: "share", Path: w.root, Err: errors.New("more than 200,000 files")}
@@ -145,7 +146,7 @@ func (w *walker) file(path []string, e fs.DirEntry, hidden bool) error {
 
 // add takes one file in.
 func (w *walker) add(path []string, fi fs.FileInfo, hidden bool) {
-	w.sources = append(w.sources, &source{path: path, stamp: stampOf(fi), holes: sparse(fi)})
+	w.sources = append(w.sources, &source{path: path, stamp: stampOf(fi), holes: disk.Sparse(fi)})
 	w.report.Files++
 	w.report.Bytes += fi.Size()
 	if hidden {

@@ -1,4 +1,4 @@
-package store
+package disk
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// openRegular are the flags for opening a name that was just seen to be a file.
-const openRegular = os.O_RDONLY
+// OpenRegular are the flags for opening a name that was just seen to be a file.
+const OpenRegular = os.O_RDONLY
 
 // freeBytes asks the volume of an existing path.
 func freeBytes(path string) (free, total int64, err error) {
@@ -45,21 +45,21 @@ func systemKind(err error) error {
 	return nil
 }
 
-// identity is not part of a FileInfo here; size and time must do.
-func identity(fs.FileInfo) (ino uint64, linked bool) { return 0, true }
+// Identity is not part of a FileInfo here; size and time must do.
+func Identity(fs.FileInfo) (ino uint64, linked bool) { return 0, true }
 
-// sparse: holes are not looked for here.
-func sparse(fs.FileInfo) bool { return false }
+// Sparse: holes are not looked for here.
+func Sparse(fs.FileInfo) bool { return false }
 
-// nextData: everything counts as data.
-func nextData(_ *os.File, off, _ int64) int64 { return off }
+// NextData: everything counts as data.
+func NextData(_ *os.File, off, _ int64) int64 { return off }
 
-// nextHole: there are none.
-func nextHole(_ *os.File, _, size int64) int64 { return size }
+// NextHole: there are none.
+func NextHole(_ *os.File, _, size int64) int64 { return size }
 
-// makeSparse asks for holes, so that extending a file to its length does not
+// MakeSparse asks for holes, so that extending a file to its length does not
 // write zeros. A volume without them still works, only slower.
-func makeSparse(f *os.File) {
+func MakeSparse(f *os.File) {
 	var n uint32
 	_ = windows.DeviceIoControl(windows.Handle(f.Fd()), windows.FSCTL_SET_SPARSE, nil, 0, nil, 0, &n, nil)
 	runtime.KeepAlive(f)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package store
+package disk
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openRegular are the flags that keep a link, or a pipe without a writer, from
+// OpenRegular are the flags that keep a link, or a pipe without a writer, from
 // being opened by a name that was just seen to be a file.
-const openRegular = os.O_RDONLY | syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_CLOEXEC
+const OpenRegular = os.O_RDONLY | syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_CLOEXEC
 
 // freeBytes asks the file system of an existing path.
 func freeBytes(path string) (free, total int64, err error) {
@@ -43,8 +43,8 @@ func systemKind(err error) error {
 	return nil
 }
 
-// identity is the inode number, and whether any name still leads to it.
-func identity(fi fs.FileInfo) (ino uint64, linked bool) {
+// Identity is the inode number, and whether any name still leads to it.
+func Identity(fi fs.FileInfo) (ino uint64, linked bool) {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {
 		return 0, true
@@ -52,21 +52,21 @@ func identity(fi fs.FileInfo) (ino uint64, linked bool) {
 	return uint64(st.Ino), st.Nlink > 0
 }
 
-// sparse reports whether a file occupies less than its length.
-func sparse(fi fs.FileInfo) bool {
+// Sparse reports whether a file occupies less than its length.
+func Sparse(fi fs.FileInfo) bool {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	return ok && int64(st.Blocks)*512 < fi.Size()
 }
 
-// nextData is the offset of the first byte at or after off that is not in a
+// NextData is the offset of the first byte at or after off that is not in a
 // hole; size of the file when there is none. Where the file system cannot
 // tell, everything is data.
-func nextData(f *os.File, off, size int64) int64 {
+func NextData(f *os.File, off, size int64) int64 {
 	return seekExtent(f, off, size, unix.SEEK_DATA, off)
 }
 
-// nextHole is the offset of the first hole at or after off.
-func nextHole(f *os.File, off, size int64) int64 {
+// NextHole is the offset of the first hole at or after off.
+func NextHole(f *os.File, off, size int64) int64 {
 	return seekExtent(f, off, size, unix.SEEK_HOLE, size)
 }
 
@@ -84,5 +84,5 @@ func seekExtent(f *os.File, off, size int64, whence int, unknown int64) int64 {
 	return unknown
 }
 
-// makeSparse is for systems where a file must be told; here it is not needed.
-func makeSparse(*os.File) {}
+// MakeSparse is for systems where a file must be told; here it is not needed.
+func MakeSparse(*os.File) {}

@@ -1,4 +1,4 @@
-package store
+package disk
 
 import (
 	"errors"
@@ -78,46 +78,42 @@ func vectored(trap uintptr, f *os.File, bufs [][]byte, off int64) (done int, err
 	return done, err
 }
 
-// readVec fills bufs from off in as few calls as the system allows.
+// ReadVec fills bufs from off in as few calls as the system allows.
 // io.ErrUnexpectedEOF means that the file ends before that.
-func readVec(f *os.File, bufs [][]byte, off int64) error {
+func ReadVec(f *os.File, bufs [][]byte, off int64) error {
 	_, err := vectored(unix.SYS_PREADV, f, bufs, off)
 	return err
 }
 
-// writeVec writes bufs at off in as few calls as the system allows.
-func writeVec(f *os.File, bufs [][]byte, off int64) error {
+// WriteVec writes bufs at off in as few calls as the system allows.
+func WriteVec(f *os.File, bufs [][]byte, off int64) error {
 	_, err := vectored(unix.SYS_PWRITEV, f, bufs, off)
 	return err
 }
 
-// renameNew renames within one folder and fails with fs.ErrExist when the new
+// RenameNew renames within one folder and fails with fs.ErrExist when the new
 // name is taken: RENAME_NOREPLACE where the file system knows it, else a hard
 // link, which never replaces anything either.
-func renameNew(d *folder, oldName, newName string) error {
-	dir, err := d.file()
-	if err != nil {
-		return err
-	}
+func RenameNew(root *os.Root, dir *os.File, oldName, newName string) error {
 	fd := int(dir.Fd())
-	err = unix.Renameat2(fd, oldName, fd, newName, unix.RENAME_NOREPLACE)
+	err := unix.Renameat2(fd, oldName, fd, newName, unix.RENAME_NOREPLACE)
 	runtime.KeepAlive(dir)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-		return linkNew(d.root, oldName, newName)
+		return linkNew(root, oldName, newName)
 	}
 	return err
 }
 
-// syncAll flushes the whole file system that holds f: cheaper than one flush
+// SyncAll flushes the whole file system that holds f: cheaper than one flush
 // per file when there are many.
-func syncAll(f *os.File) error {
+func SyncAll(f *os.File) error {
 	err := unix.Syncfs(int(f.Fd()))
 	runtime.KeepAlive(f)
 	return err
 }
 
-// syncData flushes the bytes of f and what is needed to find them.
-func syncData(f *os.File) error {
+// SyncData flushes the bytes of f and what is needed to find them.
+func SyncData(f *os.File) error {
 	for {
 		err := unix.Fdatasync(int(f.Fd()))
 		runtime.KeepAlive(f)
@@ -129,8 +125,8 @@ func syncData(f *os.File) error {
 
 const bootIDFile = "/proc/sys/kernel/random/boot_id"
 
-// flushNeedsWrite: a file opened for reading alone cannot be flushed.
-const flushNeedsWrite = false
+// FlushNeedsWrite: a file opened for reading alone cannot be flushed.
+const FlushNeedsWrite = false
 
 // systemBoot is the kernel's random name of this run of it.
 func systemBoot() string {

@@ -1,4 +1,4 @@
-package store
+package catalog
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
+
+	"shoal/internal/adapter/store/disk"
 )
 
 // The errors of a catalog that a caller decides on.
@@ -89,9 +91,9 @@ const columns = `id, v1, v2, name, dir, base, link, in_place, paused, complete, 
  added, completed, uploaded, downloaded, wasted, up_limit, down_limit, selected, peers,
  bytes, files, pieces, private, trackers`
 
-// OpenCatalog opens the database at path, making it if it is not there. A kill
+// Open opens the database at path, making it if it is not there. A kill
 // at any moment, also during the first start, leaves one that opens.
-func OpenCatalog(path string) (*Catalog, error) {
+func Open(path string) (*Catalog, error) {
 	c, err := dial(path, "rwc")
 	if err != nil {
 		return nil, err
@@ -107,7 +109,7 @@ func OpenCatalog(path string) (*Catalog, error) {
 func dial(path, mode string) (*Catalog, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return nil, fault("open", path, err)
+		return nil, disk.Fault("open", path, err)
 	}
 	slashed := filepath.ToSlash(abs)
 	if !strings.HasPrefix(slashed, "/") {
@@ -116,7 +118,7 @@ func dial(path, mode string) (*Catalog, error) {
 	q := url.Values{"mode": {mode}, "_pragma": {"busy_timeout(5000)", "synchronous(NORMAL)", "cache_size(-1024)", "temp_store(2)"}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: slashed, RawQuery: q.Encode()}).String())
 	if err != nil {
-		return nil, fault("open", abs, err)
+		return nil, disk.Fault("open", abs, err)
 	}
 	db.SetMaxOpenConns(1)
 	return &Catalog{db: db, path: abs}, nil
@@ -187,9 +189,9 @@ func (c *Catalog) fail(op string, err error) error {
 	}
 	kind := databaseKind(err)
 	if kind == nil || errors.Is(err, kind) {
-		return &Error{Op: op, Path: c.path, Err: err}
+		return &disk.Error{Op: op, Path: c.path, Err: err}
 	}
-	return &Error{Op: op, Path: c.path, Kind: kind, Err: err}
+	return &disk.Error{Op: op, Path: c.path, Kind: kind, Err: err}
 }
 
 // databaseKind sorts SQLite's primary result codes.
@@ -198,7 +200,7 @@ func databaseKind(err error) error {
 	if !errors.As(err, &se) {
 		switch {
 		case errors.Is(err, sql.ErrConnDone) || strings.Contains(err.Error(), "database is closed"):
-			return ErrClosed
+			return disk.ErrClosed
 		case errors.Is(err, sql.ErrNoRows):
 			return ErrDamaged
 		}
@@ -208,13 +210,13 @@ func databaseKind(err error) error {
 	case 1, 11, 26: // ERROR (a table or column is missing), CORRUPT, NOTADB
 		return ErrDamaged
 	case 13: // FULL
-		return ErrFull
+		return disk.ErrFull
 	case 8: // READONLY
-		return ErrReadOnly
+		return disk.ErrReadOnly
 	case 3, 23: // PERM, AUTH
-		return ErrDenied
+		return disk.ErrDenied
 	case 10: // IOERR
-		return ErrIO
+		return disk.ErrIO
 	}
 	return nil
 }
@@ -399,16 +401,16 @@ func Rebuild(path string, rows []Row) (aside string, err error) {
 			break
 		}
 		if n == 1000 {
-			return "", &Error{Op: "put aside", Path: path, Kind: ErrExists}
+			return "", &disk.Error{Op: "put aside", Path: path, Kind: disk.ErrExists}
 		}
 	}
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		err := os.Rename(path+suffix, aside+suffix)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return "", fault("put aside", path+suffix, err)
+			return "", disk.Fault("put aside", path+suffix, err)
 		}
 	}
-	c, err := OpenCatalog(path)
+	c, err := Open(path)
 	if err != nil {
 		return aside, err
 	}

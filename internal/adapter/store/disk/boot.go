@@ -1,4 +1,4 @@
-package store
+package disk
 
 import (
 	"crypto/rand"
@@ -11,8 +11,11 @@ import (
 // it only means that what was not synced is hashed again.
 func BootID() string { return bootID() }
 
+// MaxBoot is the length in bytes that no BootID exceeds.
+const MaxBoot = 64
+
 var bootID = sync.OnceValue(func() string {
-	if id := systemBoot(); id != "" && len(id) <= maxBoot {
+	if id := systemBoot(); id != "" && len(id) <= MaxBoot {
 		return id
 	}
 	return rand.Text()

@@ -1,4 +1,4 @@
-package store
+package disk
 
 import (
 	"errors"
@@ -21,13 +21,13 @@ func Reserve(total int64) int64 {
 func Free(dir string) (free, total int64, err error) {
 	p, err := filepath.Abs(dir)
 	if err != nil {
-		return 0, 0, fault("ask free space of", dir, err)
+		return 0, 0, Fault("ask free space of", dir, err)
 	}
 	for {
 		free, total, err = freeBytes(p)
 		parent := filepath.Dir(p)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) || parent == p {
-			return free, total, fault("ask free space of", p, err)
+			return free, total, Fault("ask free space of", p, err)
 		}
 		p = parent
 	}

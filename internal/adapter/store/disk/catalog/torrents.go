@@ -1,4 +1,4 @@
-package store
+package catalog
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"shoal/internal/adapter/store/disk"
 	"shoal/internal/core/metainfo"
 )
 
@@ -29,7 +30,7 @@ func SaveTorrent(dir string, m *metainfo.Metainfo, r Row) error {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fault("make folder", dir, err)
+		return disk.Fault("make folder", dir, err)
 	}
 	if m != nil {
 		p := filepath.Join(dir, r.ID+torrentExt)
@@ -59,7 +60,7 @@ func checkID(id string) error {
 func writeWhole(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
-		return fault("write", path, err)
+		return disk.Fault("write", path, err)
 	}
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Sync(), f.Close())
@@ -69,7 +70,7 @@ func writeWhole(path string, data []byte) error {
 	if err != nil {
 		_ = os.Remove(f.Name())
 	}
-	return fault("write", path, err)
+	return disk.Fault("write", path, err)
 }
 
 // LoadTorrent reads a share's metainfo from the torrents folder. The error is
@@ -86,10 +87,10 @@ func LoadTorrent(dir, id string) (*metainfo.Metainfo, error) {
 	}
 	m, err := metainfo.Parse(b)
 	if err != nil {
-		return nil, &Error{Op: "read", Path: p, Err: err}
+		return nil, &disk.Error{Op: "read", Path: p, Err: err}
 	}
 	if m.Hash.ID() != id {
-		return nil, &Error{Op: "read", Path: p, Kind: ErrDamaged, Err: errors.New("it is the metainfo of another share")}
+		return nil, &disk.Error{Op: "read", Path: p, Kind: ErrDamaged, Err: errors.New("it is the metainfo of another share")}
 	}
 	return m, nil
 }
@@ -97,14 +98,14 @@ func LoadTorrent(dir, id string) (*metainfo.Metainfo, error) {
 func readBounded(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fault("read", path, err)
+		return nil, disk.Fault("read", path, err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(b)) > limit {
 		err = ErrDamaged
 	}
-	return b, fault("read", path, err)
+	return b, disk.Fault("read", path, err)
 }
 
 // RemoveTorrent deletes a share from the torrents folder. Missing files are no
@@ -116,7 +117,7 @@ func RemoveTorrent(dir, id string) error {
 	for _, ext := range []string{shareExt, torrentExt} {
 		p := filepath.Join(dir, id+ext)
 		if err := os.Remove(p); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fault("remove", p, err)
+			return disk.Fault("remove", p, err)
 		}
 	}
 	return nil
@@ -127,7 +128,7 @@ func RemoveTorrent(dir, id string) error {
 func Torrents(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fault("read folder", dir, err)
+		return nil, disk.Fault("read folder", dir, err)
 	}
 	var ids []string
 	for _, e := range entries {

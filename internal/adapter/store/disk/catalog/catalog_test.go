@@ -1,4 +1,4 @@
-package store
+package catalog
 
 import (
 	"bytes"
@@ -14,17 +14,33 @@ import (
 	"testing"
 	"time"
 
+	"shoal/internal/adapter/store/disk"
 	"shoal/internal/core/metainfo"
 )
 
-func openCatalog(t testing.TB, path string) *Catalog {
+func open(t testing.TB, path string) *Catalog {
 	t.Helper()
-	c, err := OpenCatalog(path)
+	c, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// sampleMeta is the metainfo of one file of two pieces.
+func sampleMeta(t *testing.T, name string) *metainfo.Metainfo {
+	t.Helper()
+	files := []metainfo.BuildFile{{Path: []string{name}, Length: 20 << 10}}
+	info, err := metainfo.PlanLayout(name, true, files, metainfo.V1, 16<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := (&metainfo.Build{Info: info, Files: files, V1Pieces: make([]byte, 40)}).Metainfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 func sampleRow(n int) Row {
@@ -41,7 +57,7 @@ func TestCatalogRoundTrip(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	c := openCatalog(t, path)
+	c := open(t, path)
 	full, empty := sampleRow(1), Row{ID: fmt.Sprintf("%040x", 2), Added: time.Unix(2000, 0).UTC()}
 	if err := c.Put(empty, full); err != nil {
 		t.Fatal(err)
@@ -53,7 +69,7 @@ func TestCatalogRoundTrip(t *testing.T) {
 	if err := errors.Join(c.Flush(context.Background()), c.Close()); err != nil {
 		t.Fatal(err)
 	}
-	c = openCatalog(t, path)
+	c = open(t, path)
 	rows, err := c.Shares()
 	if err != nil || !reflect.DeepEqual(rows, []Row{full, empty}) {
 		t.Errorf("rows %+v, %v", rows, err)
@@ -77,13 +93,13 @@ func TestCatalogRoundTrip(t *testing.T) {
 		t.Errorf("%d rows after Delete", len(rows))
 	}
 	c.Close()
-	if _, err := c.Shares(); !errors.Is(err, ErrClosed) {
+	if _, err := c.Shares(); !errors.Is(err, disk.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 }
 
 func TestCatalogKeepsTenThousandShares(t *testing.T) {
-	c := openCatalog(t, filepath.Join(t.TempDir(), "shoal.db"))
+	c := open(t, filepath.Join(t.TempDir(), "shoal.db"))
 	var rows []Row
 	many := make(map[string]*Resume)
 	for i := range 10_000 {
@@ -101,14 +117,14 @@ func TestCatalogKeepsTenThousandShares(t *testing.T) {
 
 func TestNewerCatalogIsRefusedAndLeftAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "shoal.db")
-	c := openCatalog(t, path)
+	c := open(t, path)
 	if _, err := c.db.Exec("UPDATE schema SET version = 99"); err != nil {
 		t.Fatal(err)
 	}
 	c.Close()
 	before, _ := os.ReadFile(path)
-	if _, err := OpenCatalog(path); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "99") {
-		t.Errorf("OpenCatalog = %v", err)
+	if _, err := Open(path); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "99") {
+		t.Errorf("Open = %v", err)
 	}
 	if p := Check(path, t.TempDir()); len(p) != 1 || p[0].Repair != "" {
 		t.Errorf("Check = %+v", p)
@@ -131,13 +147,13 @@ func TestDamagedCatalog(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			home := t.TempDir()
 			path, torrents := filepath.Join(home, "shoal.db"), filepath.Join(home, "torrents")
-			fx := newFixture(t, metainfo.Hybrid, 16*kib, true, spec{"f", 20 * kib})
+			m := sampleMeta(t, "f")
 			r := sampleRow(0)
-			r.ID, r.Dir, r.Link = fx.meta.Hash.ID(), home, ""
-			if err := SaveTorrent(torrents, fx.meta, r); err != nil {
+			r.ID, r.Dir, r.Link = m.Hash.ID(), home, ""
+			if err := SaveTorrent(torrents, m, r); err != nil {
 				t.Fatal(err)
 			}
-			c := openCatalog(t, path)
+			c := open(t, path)
 			if err := c.Put(r); err != nil {
 				t.Fatal(err)
 			}
@@ -146,14 +162,14 @@ func TestDamagedCatalog(t *testing.T) {
 			if err := os.WriteFile(path, spoil(b), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if c, err := OpenCatalog(path); err == nil {
+			if c, err := Open(path); err == nil {
 				_, err = c.Shares()
 				c.Close()
 				if !errors.Is(err, ErrDamaged) {
 					t.Errorf("reading it: %v", err)
 				}
 			} else if !errors.Is(err, ErrDamaged) {
-				t.Errorf("OpenCatalog = %v", err)
+				t.Errorf("Open = %v", err)
 			}
 			problems := Check(path, torrents)
 			if len(problems) != 1 || problems[0].Kind != ProblemDatabase || problems[0].Repair == "" {
@@ -165,7 +181,7 @@ func TestDamagedCatalog(t *testing.T) {
 			if problems := Check(path, torrents); len(problems) != 0 {
 				t.Errorf("after Repair: %v", problems)
 			}
-			c = openCatalog(t, path)
+			c = open(t, path)
 			if rows, err := c.Shares(); err != nil || !reflect.DeepEqual(rows, []Row{r}) {
 				t.Errorf("rows after Repair %+v, %v", rows, err)
 			}
@@ -186,8 +202,8 @@ func TestForeignDatabaseIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Close()
-	if _, err := OpenCatalog(path); !errors.Is(err, ErrDamaged) {
-		t.Errorf("OpenCatalog = %v", err)
+	if _, err := Open(path); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Open = %v", err)
 	}
 }
 
@@ -197,29 +213,29 @@ func TestCheckFindsAndRepairMends(t *testing.T) {
 	if p := Check(path, torrents); len(p) != 0 {
 		t.Fatalf("an unused home: %v", p)
 	}
-	var fxs []*fixture
+	var metas []*metainfo.Metainfo
 	for i := range 6 {
-		fxs = append(fxs, newFixture(t, metainfo.V1, 16*kib, true, spec{fmt.Sprint("f", i), 20*kib + i}))
+		metas = append(metas, sampleMeta(t, fmt.Sprint("f", i)))
 	}
 	row := func(i int) Row {
-		return Row{ID: fxs[i].meta.Hash.ID(), Name: fxs[i].info.Name, Dir: home, Added: time.Unix(int64(i)+1, 0).UTC()}
+		return Row{ID: metas[i].Hash.ID(), Name: metas[i].Info.Name, Dir: home, Added: time.Unix(int64(i)+1, 0).UTC()}
 	}
 	good := func(i int) *Resume {
 		return &Resume{Have: make([]byte, 1), Synced: make([]byte, 1), Files: make([]FileStat, 1)}
 	}
-	c := openCatalog(t, path)
+	c := open(t, path)
 	save := func(i int, r Row, m *metainfo.Metainfo) {
 		t.Helper()
 		if err := SaveTorrent(torrents, m, r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	save(0, row(0), fxs[0].meta) // in order
-	save(1, row(1), fxs[1].meta) // its bitmap will be of wrong size
-	save(2, row(2), fxs[2].meta) // its .torrent will be missing
-	save(3, row(3), fxs[3].meta) // not in the catalog
-	save(4, row(4), fxs[4].meta) // its folder is missing
-	link := row(5)               // a link without metadata
+	save(0, row(0), metas[0]) // in order
+	save(1, row(1), metas[1]) // its bitmap will be of wrong size
+	save(2, row(2), metas[2]) // its .torrent will be missing
+	save(3, row(3), metas[3]) // not in the catalog
+	save(4, row(4), metas[4]) // its folder is missing
+	link := row(5)            // a link without metadata
 	link.Link = "magnet:?"
 	save(5, link, nil)
 	away := row(4)
@@ -251,7 +267,7 @@ func TestCheckFindsAndRepairMends(t *testing.T) {
 	if p := Check(path, torrents); len(p) != 1 || p[0].Kind != ProblemFolder {
 		t.Errorf("after Repair: %v", p)
 	}
-	c = openCatalog(t, path)
+	c = open(t, path)
 	if rows, _ := c.Shares(); len(rows) != 5 {
 		t.Errorf("%d rows after Repair", len(rows))
 	}
@@ -279,7 +295,7 @@ func TestMain(m *testing.M) {
 
 func writeUntilKilled(path string) {
 	fmt.Println("started")
-	c, err := OpenCatalog(path)
+	c, err := Open(path)
 	for i := 0; err == nil; i++ {
 		r := Row{ID: fmt.Sprint("row ", i)}
 		err = c.Save([]Row{r}, map[string]*Resume{r.ID: {Have: []byte{byte(i)}}})
@@ -322,7 +338,7 @@ func TestCatalogSurvivesKill(t *testing.T) {
 		_, _ = seen.ReadFrom(out)
 		_ = cmd.Wait()
 		lines := strings.Fields(seen.String())
-		c, err := OpenCatalog(path)
+		c, err := Open(path)
 		if err != nil {
 			t.Fatalf("after %d lines: %v", len(lines), err)
 		}
@@ -346,9 +362,9 @@ func TestCatalogSurvivesKill(t *testing.T) {
 	}
 }
 
-func BenchmarkOpenCatalog(b *testing.B) {
+func BenchmarkOpen(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "shoal.db")
-	c := openCatalog(b, path)
+	c := open(b, path)
 	var rows []Row
 	for i := range 1000 {
 		rows = append(rows, sampleRow(i))
@@ -358,7 +374,7 @@ func BenchmarkOpenCatalog(b *testing.B) {
 	}
 	c.Close()
 	for b.Loop() {
-		c, err := OpenCatalog(path)
+		c, err := Open(path)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package store
+package catalog
 
 import (
 	"database/sql"
@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"shoal/internal/adapter/store/disk"
 )
 
 // Kinds of Problem.
@@ -160,7 +162,7 @@ func (k *checkup) resume(id string, data []byte) string {
 	if err != nil {
 		return "" // reported with the share
 	}
-	if n := bitmapLen(m.Info); len(r.Have) != n || len(r.Synced) != n || len(r.Files) != len(m.Info.Files) {
+	if n := BitmapLen(m.Info); len(r.Have) != n || len(r.Synced) != n || len(r.Files) != len(m.Info.Files) {
 		return fmt.Sprintf("bitmaps of %d and %d bytes and %d files, the share has %d and %d",
 			len(r.Have), len(r.Synced), len(r.Files), n, len(m.Info.Files))
 	}
@@ -235,7 +237,7 @@ func Repair(path, torrents string) (left []Problem, err error) {
 }
 
 func repairOne(path, torrents string, p Problem) error {
-	c, err := OpenCatalog(path)
+	c, err := Open(path)
 	if err != nil {
 		return err
 	}
@@ -265,7 +267,7 @@ func putAside(torrents, id string) error {
 	for _, ext := range []string{torrentExt, shareExt} {
 		p := filepath.Join(torrents, id+ext)
 		if err := os.Rename(p, p+".damaged"); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fault("put aside", p, err)
+			return disk.Fault("put aside", p, err)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package store
+package disk
 
 import (
 	"errors"
@@ -79,8 +79,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// fault makes an *Error of a system error, with the kind it belongs to.
-func fault(op, path string, err error) error {
+// Fault makes an *Error of a system error, with the kind it belongs to.
+func Fault(op, path string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -88,11 +88,11 @@ func fault(op, path string, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	return &Error{Op: op, Path: path, Kind: kindOf(err), Err: err}
+	return &Error{Op: op, Path: path, Kind: KindOf(err), Err: err}
 }
 
-// kindOf sorts a system error into this package's kinds; nil when none fits.
-func kindOf(err error) error {
+// KindOf sorts a system error into this package's kinds; nil when none fits.
+func KindOf(err error) error {
 	if kind := systemKind(err); kind != nil {
 		return kind
 	}

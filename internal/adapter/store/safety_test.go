@@ -1,0 +1,356 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"shoal/internal/adapter/store/disk"
+	"shoal/internal/core/metainfo"
+)
+
+// outside is a folder with a file that no test may change.
+func outside(t *testing.T) (dir, file string, check func()) {
+	t.Helper()
+	dir = t.TempDir()
+	file = filepath.Join(dir, "precious")
+	if err := os.WriteFile(file, []byte("precious"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return dir, file, func() {
+		t.Helper()
+		list, _ := os.ReadDir(dir)
+		if b, err := os.ReadFile(file); len(list) != 1 || err != nil || string(b) != "precious" {
+			t.Errorf("something outside the share was touched: %v, %q, %v", list, b, err)
+		}
+	}
+}
+
+// linked plants a link at rel beneath dir.
+func linked(t *testing.T, dir, rel, target string) {
+	t.Helper()
+	p := filepath.Join(dir, rel)
+	if err := os.MkdirAll(filepath.Dir(p), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPlantedLinksAreNotFollowed(t *testing.T) {
+	for _, place := range []struct {
+		name, rel string
+		toFolder  bool
+	}{
+		{"file", "share/sub/f", false}, {"part", "share/sub/f.part", false},
+		{"folder", "share/sub", true}, {"the share's own folder", "share", true},
+		{"file to a missing one", "share/sub/f", true},
+	} {
+		t.Run(place.name, func(t *testing.T) {
+			fx := newFixture(t, metainfo.V2, 16*kib, false, spec{"sub/f", 40 * kib})
+			dir := t.TempDir()
+			target, file, check := outside(t)
+			switch {
+			case !place.toFolder:
+				target = file
+			case place.name == "file to a missing one":
+				target = filepath.Join(target, "new")
+			}
+			linked(t, dir, place.rel, target)
+			c, err := Open(fx.meta, dir, Options{})
+			if err == nil {
+				defer c.Close()
+				err = errors.Join(c.WriteVec(blocks(fx.piece(0)), 0, 0), c.Prepare(), c.Finish(0))
+				if rerr := c.ReadAt(make([]byte, 10), 0, 0); rerr == nil {
+					t.Error("reading went through the link")
+				}
+			}
+			if !errors.Is(err, ErrLink) && !errors.Is(err, ErrExists) {
+				t.Errorf("error %v", err)
+			}
+			check()
+		})
+	}
+}
+
+// A folder or file that is swapped for a link while the share is open leads
+// nowhere else, even with the old one still open.
+func TestLinksSwappedInAreNotFollowed(t *testing.T) {
+	for _, rel := range []string{"share/sub", "share", "share/sub/f.part", "share/sub/g"} {
+		t.Run(rel, func(t *testing.T) {
+			fx := newFixture(t, metainfo.V2, 16*kib, false, spec{"sub/f", 40 * kib}, spec{"sub/g", 20 * kib}, spec{"sub/h", 20 * kib})
+			dir := t.TempDir()
+			target, file, check := outside(t)
+			c := fx.open(t, dir, Options{})
+			g, _ := fx.info.FilePieces(fx.index(t, "sub/g"))
+			fx.fetch(t, c, 0)
+			fx.fetch(t, c, g)
+			fx.fetch(t, c, g+1)
+			if err := c.Finish(fx.index(t, "sub/g")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(filepath.Join(dir, rel), filepath.Join(t.TempDir(), "moved")); err != nil {
+				t.Fatal(err)
+			}
+			if rel != "share" && rel != "share/sub" {
+				target = file
+			}
+			linked(t, dir, rel, target)
+			c.Release() // nothing cached: every path is walked again
+			for p := range fx.info.NumPieces() {
+				_ = c.WriteVec(blocks(fx.piece(p)), p, 0)
+				_ = c.ReadAt(make([]byte, 10), p, 0)
+			}
+			for i := range fx.info.Files {
+				_ = c.Finish(i)
+			}
+			if len(c.Changed()) == 0 {
+				t.Error("Changed tells nothing")
+			}
+			check()
+			_, _ = c.Remove()
+			check()
+		})
+	}
+}
+
+func TestFoldersSwappedWhileWriting(t *testing.T) {
+	fx := newFixture(t, metainfo.V2, 16*kib, false, spec{"sub/a", 16 * kib}, spec{"sub/b", 16 * kib}, spec{"sub/c", 16 * kib})
+	dir := t.TempDir()
+	target, _, check := outside(t)
+	sub := filepath.Join(dir, "share", "sub")
+	c := fx.open(t, dir, Options{})
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			_ = os.Rename(sub, sub+".real")
+			_ = os.Symlink(target, sub)
+			_ = os.Remove(sub)
+			_ = os.Rename(sub+".real", sub)
+		}
+	}()
+	for range 300 {
+		for p := range 3 {
+			_ = c.WriteVec(blocks(fx.piece(p)), p, 0)
+			c.Release()
+		}
+	}
+	close(stop)
+	<-done
+	check()
+}
+
+func TestChangedFilesAreNoticed(t *testing.T) {
+	type change struct {
+		name string
+		do   func(p string) error
+	}
+	for _, ch := range []change{
+		{"touched", func(p string) error { return os.Chtimes(p, time.Time{}, time.Unix(5, 0)) }},
+		{"cut", func(p string) error { return os.Truncate(p, 5) }},
+		{"removed", os.Remove},
+		{"replaced", func(p string) error {
+			return errors.Join(os.WriteFile(p+"~", make([]byte, 40*kib), 0o666), os.Rename(p+"~", p))
+		}},
+	} {
+		t.Run(ch.name, func(t *testing.T) {
+			fx := newFixture(t, metainfo.Hybrid, 16*kib, false, spec{"a", 40 * kib}, spec{"b", 40 * kib})
+			dir := t.TempDir()
+			fx.put(t, dir)
+			c := fx.open(t, dir, Options{InPlace: true})
+			if err := ch.do(fx.full(dir, "a")); err != nil {
+				t.Fatal(err)
+			}
+			if got := c.Changed(); len(got) != 1 || got[0] != fx.index(t, "a") {
+				t.Errorf("Changed() = %v", got)
+			}
+			err := c.ReadAt(make([]byte, 16*kib), 0, 0)
+			var se *Error
+			if !errors.Is(err, ErrChanged) || !errors.As(err, &se) || se.Path != fx.full(dir, "a") {
+				t.Errorf("ReadAt = %v", err)
+			}
+			b, _ := fx.info.FilePieces(fx.index(t, "b"))
+			if err := c.ReadAt(make([]byte, 16*kib), b, 0); err != nil {
+				t.Errorf("the other file: %v", err)
+			}
+			// Verify takes the files as they are now.
+			ok := good(t, c, nil)
+			if !ok[b] || ch.name != "touched" && ok[0] || ch.name == "touched" && !ok[0] {
+				t.Errorf("verdicts %v", ok)
+			}
+			if got := c.Changed(); len(got) != 0 && ch.name != "cut" && ch.name != "removed" {
+				t.Errorf("Changed() = %v after Verify", got)
+			}
+		})
+	}
+}
+
+// An open file is looked at again after a second; the clock here is the
+// content's own, moved back.
+func TestOpenFilesAreLookedAtAgain(t *testing.T) {
+	fx := newFixture(t, metainfo.V1, 16*kib, true, spec{"f", 40 * kib})
+	dir := t.TempDir()
+	c := fx.open(t, dir, Options{})
+	fx.fetchAll(t, c)
+	if err := c.Finish(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "f")); err != nil {
+		t.Fatal(err)
+	}
+	c.epoch = c.epoch.Add(-2 * time.Second)
+	if err := c.ReadAt(make([]byte, 5), 0, 0); !errors.Is(err, ErrChanged) {
+		t.Errorf("read of a file removed while open: %v", err)
+	}
+}
+
+func TestRemoveKeepsWhatWasChangedSince(t *testing.T) {
+	fx := newFixture(t, metainfo.V2, 16*kib, false, spec{"d/a", 20 * kib}, spec{"d/b", 20 * kib}, spec{"e/c", 9})
+	dir := t.TempDir()
+	c := fx.open(t, dir, Options{})
+	fx.fetchAll(t, c)
+	finishAll(t, c)
+	if err := os.WriteFile(fx.full(dir, "d/a"), []byte("edited"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "share", "mine"), []byte("mine"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := c.Remove()
+	if err != nil || len(kept) != 1 || kept[0] != fx.full(dir, "d/a") {
+		t.Errorf("kept %v, %v", kept, err)
+	}
+	for rel, want := range map[string]bool{"share/d/a": true, "share/mine": true, "share/d/b": false, "share/e": false} {
+		if _, err := os.Lstat(filepath.Join(dir, rel)); (err == nil) != want {
+			t.Errorf("%s: %v", rel, err)
+		}
+	}
+}
+
+func TestSpaceIsJudgedBeforeStarting(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "not", "yet", "there")
+	free, total, err := Free(dir)
+	if err != nil || free <= 0 || total < free {
+		t.Fatalf("Free = %d, %d, %v", free, total, err)
+	}
+	if err := CheckSpace(dir, 1, 0); err != nil {
+		t.Errorf("one byte: %v", err)
+	}
+	err = CheckSpace(dir, total+1, 0)
+	var se *SpaceError
+	if !errors.Is(err, ErrNoSpace) || !errors.As(err, &se) || se.Path != dir || se.Need != total+1 || se.Free <= 0 {
+		t.Errorf("more than there is: %v", err)
+	}
+	if err := CheckSpace(dir, 1, total); !errors.Is(err, ErrNoSpace) {
+		t.Errorf("a reserve of everything: %v", err)
+	}
+	if err := CheckSpace(dir, 0, total); err != nil {
+		t.Errorf("nothing to write: %v", err)
+	}
+	if Reserve(1<<40) != 1<<40/20 || Reserve(1000) != disk.MinReserve {
+		t.Error("the default reserve is not max(1 GiB, 5 %)")
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	dir, ok := smallDisk(t, 2<<20)
+	if !ok {
+		return
+	}
+	fx := newFixture(t, metainfo.V1, 256*kib, true, spec{"f", 4 << 20})
+	c := fx.open(t, dir, Options{})
+	var full error
+	wrote := 0
+	for ; wrote < fx.info.NumPieces() && full == nil; wrote++ {
+		full = c.WriteVec(blocks(fx.piece(wrote)), wrote, 0)
+	}
+	wrote--
+	var se *Error
+	if !errors.Is(full, ErrFull) || !errors.As(full, &se) || se.Path != filepath.Join(dir, "f") {
+		t.Fatalf("after %d pieces: %v", wrote, full)
+	}
+	for p, ok := range good(t, c, nil) {
+		if ok != (p < wrote) {
+			t.Errorf("piece %d is good: %v", p, ok)
+		}
+	}
+	// Space is made: the same call succeeds.
+	grow(t, dir, 8<<20)
+	for p := wrote; p < fx.info.NumPieces(); p++ {
+		fx.fetch(t, c, p)
+	}
+	if err := errors.Join(c.Finish(0), c.Sync(context.Background())); err != nil {
+		t.Fatal(err)
+	}
+	fx.check(t, dir)
+}
+
+func TestReadOnlyDisk(t *testing.T) {
+	dir, ok := smallDisk(t, 2<<20)
+	if !ok {
+		return
+	}
+	fx := newFixture(t, metainfo.V1, 16*kib, false, spec{"a", 20 * kib})
+	c := fx.open(t, dir, Options{})
+	remountReadOnly(t, dir)
+	if err := c.WriteVec(blocks(fx.piece(0)), 0, 0); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("write: %v", err)
+	}
+	if err := c.Prepare(); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("Prepare: %v", err)
+	}
+}
+
+func TestDeniedFolder(t *testing.T) {
+	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
+		t.Log("permissions do not bind this user; kinds are tried alone")
+		if !errors.Is(disk.Fault("write", "p", os.ErrPermission), ErrDenied) {
+			t.Error("permission is not ErrDenied")
+		}
+		return
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	fx := newFixture(t, metainfo.V1, 16*kib, true, spec{"a", 20 * kib})
+	if err := fx.open(t, dir, Options{}).WriteVec(blocks(fx.piece(0)), 0, 0); !errors.Is(err, ErrDenied) {
+		t.Errorf("write: %v", err)
+	}
+}
+
+// A folder that holds a file where the share has a folder is refused at once.
+func TestFileInPlaceOfAFolder(t *testing.T) {
+	fx := newFixture(t, metainfo.V1, 16*kib, false, spec{"sub/a", 20 * kib})
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "share"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "share", "sub"), []byte("a file"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(fx.meta, dir, Options{}); !errors.Is(err, ErrExists) {
+		t.Errorf("Open = %v", err)
+	}
+}
+
+func TestErrorsAreOneLine(t *testing.T) {
+	err := &Error{Op: "write", Path: "a\nb\u202e\x1b[31m", Kind: ErrFull, Err: os.ErrInvalid}
+	for _, bad := range []string{"\n", "\x1b", "\u202e"} {
+		if bytes.Contains([]byte(err.Error()), []byte(bad)) {
+			t.Errorf("%q in %q", bad, err.Error())
+		}
+	}
+}
