@@ -256,9 +256,3 @@ func TestSyncInParts(t *testing.T) {
 		t.Errorf("left after Sync: %v, %v", c.unsynced, c.folders)
 	}
 }
-
-func TestBootIDStays(t *testing.T) {
-	if BootID() == "" || BootID() != BootID() {
-		t.Errorf("BootID %q", BootID())
-	}
-}

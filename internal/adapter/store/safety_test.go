@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -239,31 +238,6 @@ func TestRemoveKeepsWhatWasChangedSince(t *testing.T) {
 	}
 }
 
-func TestSpaceIsJudgedBeforeStarting(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "not", "yet", "there")
-	free, total, err := Free(dir)
-	if err != nil || free <= 0 || total < free {
-		t.Fatalf("Free = %d, %d, %v", free, total, err)
-	}
-	if err := CheckSpace(dir, 1, 0); err != nil {
-		t.Errorf("one byte: %v", err)
-	}
-	err = CheckSpace(dir, total+1, 0)
-	var se *SpaceError
-	if !errors.Is(err, ErrNoSpace) || !errors.As(err, &se) || se.Path != dir || se.Need != total+1 || se.Free <= 0 {
-		t.Errorf("more than there is: %v", err)
-	}
-	if err := CheckSpace(dir, 1, total); !errors.Is(err, ErrNoSpace) {
-		t.Errorf("a reserve of everything: %v", err)
-	}
-	if err := CheckSpace(dir, 0, total); err != nil {
-		t.Errorf("nothing to write: %v", err)
-	}
-	if Reserve(1<<40) != 1<<40/20 || Reserve(1000) != disk.MinReserve {
-		t.Error("the default reserve is not max(1 GiB, 5 %)")
-	}
-}
-
 func TestFullDisk(t *testing.T) {
 	dir, ok := smallDisk(t, 2<<20)
 	if !ok {
@@ -343,14 +317,5 @@ func TestFileInPlaceOfAFolder(t *testing.T) {
 	}
 	if _, err := Open(fx.meta, dir, Options{}); !errors.Is(err, ErrExists) {
 		t.Errorf("Open = %v", err)
-	}
-}
-
-func TestErrorsAreOneLine(t *testing.T) {
-	err := &Error{Op: "write", Path: "a\nb\u202e\x1b[31m", Kind: ErrFull, Err: os.ErrInvalid}
-	for _, bad := range []string{"\n", "\x1b", "\u202e"} {
-		if bytes.Contains([]byte(err.Error()), []byte(bad)) {
-			t.Errorf("%q in %q", bad, err.Error())
-		}
 	}
 }
