@@ -64,7 +64,8 @@ type LayerEffect struct {
 type Layers struct {
 	meta  *metainfo.Metainfo
 	files []layerFile
-	open  []layerRun // not asked for, in the order in which they are wanted
+	index map[int]int // by file
+	open  []layerRun  // not asked for, in the order in which they are wanted
 	peers []layerPeer
 	has   func(p Peer, first, end int) bool
 	left  int
@@ -72,7 +73,6 @@ type Layers struct {
 
 type layerFile struct {
 	file  int
-	first int                  // piece of the share
 	fetch *metainfo.LayerFetch // nil before the first request and when done
 	done  bool
 }
@@ -106,17 +106,17 @@ type layerAsked struct {
 // the same content one is enough. has tells whether a peer has a piece of the share in
 // [first, end).
 func NewLayers(m *metainfo.Metainfo, files []int, has func(p Peer, first, end int) bool) *Layers {
-	l := &Layers{meta: m, has: has}
+	l := &Layers{meta: m, index: make(map[int]int, len(files)), has: has}
 	for _, f := range files {
 		fetch := m.NewLayerFetch(f)
 		if fetch == nil {
 			continue
 		}
-		first, _ := m.Info.FilePieces(f)
 		for run := range fetch.Runs() {
 			l.open = append(l.open, layerRun{file: len(l.files), run: run})
 		}
-		l.files = append(l.files, layerFile{file: f, first: first})
+		l.index[f] = len(l.files)
+		l.files = append(l.files, layerFile{file: f})
 	}
 	l.left = len(l.files)
 	return l
@@ -141,10 +141,8 @@ func (l *Layers) Step(now time.Duration, e LayerEvent, out []LayerEffect) []Laye
 			l.reopen(a, now, e.Peer)
 		}
 	case LayerKnown:
-		for i := range l.files {
-			if l.files[i].file == e.File {
-				l.finish(i)
-			}
+		if i, ok := l.index[e.File]; ok {
+			l.finish(i)
 		}
 	}
 	return out
@@ -178,7 +176,7 @@ func (l *Layers) gone(id Peer) {
 		// Another peer will come in its place under the same number.
 		l.open[i].tried = slices.DeleteFunc(l.open[i].tried, func(t layerTry) bool { return t.peer == id })
 	}
-	i := l.index(id)
+	i := l.peer(id)
 	if i < 0 {
 		return
 	}
@@ -190,7 +188,7 @@ func (l *Layers) gone(id Peer) {
 	l.peers = slices.Delete(l.peers, i, i+1)
 }
 
-func (l *Layers) index(id Peer) int {
+func (l *Layers) peer(id Peer) int {
 	return slices.IndexFunc(l.peers, func(p layerPeer) bool { return p.id == id })
 }
 
@@ -200,7 +198,7 @@ func (l *Layers) ask(now time.Duration, id Peer, out []LayerEffect) []LayerEffec
 	if len(l.open) == 0 {
 		return out
 	}
-	i := l.index(id)
+	i := l.peer(id)
 	if i < 0 {
 		if !l.has(id, 0, l.meta.Info.NumPieces()) {
 			return out
@@ -272,7 +270,7 @@ func (l *Layers) root(i int) [32]byte { return l.meta.Info.Files[l.files[i].file
 
 // take finds the request that a message answers and takes it off the peer's list.
 func (l *Layers) take(e *LayerEvent) (layerAsked, bool) {
-	i := l.index(e.Peer)
+	i := l.peer(e.Peer)
 	if i < 0 {
 		return layerAsked{}, false
 	}
