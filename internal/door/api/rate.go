@@ -11,7 +11,7 @@ import (
 type Rate int64
 
 // maxRate keeps a rate far from overflow when it is multiplied by a burst.
-const maxRate = 1 << 50
+const maxRate = 1e15
 
 // unit is one suffix a size may carry, in lower case without the B.
 type unit struct {
@@ -21,8 +21,8 @@ type unit struct {
 
 // units: K is 1,000 and Ki is 1,024, as SI and IEC have it.
 var units = []unit{
-	{"ki", 1 << 10}, {"mi", 1 << 20}, {"gi", 1 << 30}, {"ti", 1 << 40},
-	{"k", 1e3}, {"m", 1e6}, {"g", 1e9}, {"t", 1e12},
+	{"ki", 1 << 10}, {"mi", 1 << 20}, {"gi", 1 << 30}, {"ti", 1 << 40}, {"pi", 1 << 50},
+	{"k", 1e3}, {"m", 1e6}, {"g", 1e9}, {"t", 1e12}, {"p", 1e15},
 }
 
 // ParseRate reads a bandwidth: 500K, 20MB, 1.5MiB/s, 80Mbit/s, 0 or unlimited.
