@@ -4,6 +4,7 @@ import (
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/link"
 )
 
 // jobBlocks bounds what one disk job takes, so that two workers share the work of one
@@ -28,7 +29,7 @@ type assembly struct {
 	data   int // bytes of it that are no padding
 	blocks int // blocks that come from peers; what lies behind is padding
 	slots  []slotState
-	held   []blockRef
+	held   []link.BlockRef
 	nHeld  int
 	cursor int // first block not given to the hasher
 	hasher *metainfo.PieceHasher
@@ -67,17 +68,17 @@ func resized[T any](s []T, n int) []T {
 }
 
 // accept takes a block that the swarm keeps.
-func (s *Share) accept(piece, begin uint32, ref blockRef) {
+func (s *Share) accept(piece, begin uint32, ref link.BlockRef) {
 	a := s.assemble(int(piece))
 	i := int(begin) / wire.BlockLen
 	if a.reset || a.slots[i] != slotEmpty {
-		ref.ck.release()
+		ref.Chunk.Release()
 		return
 	}
 	a.slots[i] = slotHeld
 	a.held[i] = ref
 	a.nHeld++
-	s.heldBytes += len(ref.data)
+	s.heldBytes += len(ref.Data)
 	s.dispatch(a)
 }
 
@@ -113,8 +114,8 @@ func (s *Share) dispatch(a *assembly) {
 
 func (s *Share) take(j *job, a *assembly, i int) {
 	j.refs = append(j.refs, a.held[i])
-	s.heldBytes -= len(a.held[i].data)
-	a.held[i] = blockRef{}
+	s.heldBytes -= len(a.held[i].Data)
+	a.held[i] = link.BlockRef{}
 	a.nHeld--
 }
 
@@ -154,10 +155,10 @@ func (s *Share) forget(piece int) {
 		return
 	}
 	for i := range a.held {
-		if a.held[i].ck != nil {
-			s.heldBytes -= len(a.held[i].data)
-			a.held[i].ck.release()
-			a.held[i] = blockRef{}
+		if a.held[i].Chunk != nil {
+			s.heldBytes -= len(a.held[i].Data)
+			a.held[i].Chunk.Release()
+			a.held[i] = link.BlockRef{}
 		}
 	}
 	a.nHeld = 0

@@ -9,6 +9,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/node/link"
 )
 
 // List is every share, sorted by name, then ID.
@@ -203,7 +204,7 @@ func (s *Share) setPaused(on bool) {
 		n = 1
 		for _, c := range s.conns {
 			if c != nil && c.up {
-				c.shut()
+				c.Shut()
 			}
 		}
 		if a := s.ann; a != nil {
@@ -286,7 +287,7 @@ func (s *Share) reselect(globs []string) {
 	for p := range have {
 		have[p] = s.t.Have(p)
 		prio := uint32(0)
-		if pieceWanted(info, p, want) {
+		if pieceWanted(info, p, want) && !s.layers.blocks(s, p) {
 			prio = 2
 		}
 		s.event(swarm.Event{Kind: swarm.SetPriority, P: uint32(p), B: uint32(p) + 1, N: prio})
@@ -308,10 +309,10 @@ func (s *Share) reselect(globs []string) {
 func (e *Engine) SetLimits(id string, up, down int64) error {
 	if id == "" {
 		if up >= 0 {
-			e.up.set(up)
+			e.up.Set(up)
 		}
 		if down >= 0 {
-			e.down.set(down)
+			e.down.Set(down)
 		}
 		for _, s := range e.running() {
 			s.post(msg{kind: msgCall, call: s.applyLimits})
@@ -332,11 +333,11 @@ func (e *Engine) SetLimits(id string, up, down int64) error {
 }
 
 // Limits are the engine's own limits.
-func (e *Engine) Limits() (up, down int64) { return e.up.rate.Load(), e.down.rate.Load() }
+func (e *Engine) Limits() (up, down int64) { return e.up.Rate(), e.down.Rate() }
 
 func (s *Share) applyLimits() {
-	s.up.set(s.row.UpLimit)
-	s.down.set(s.row.DownLimit)
+	s.up.Set(s.row.UpLimit)
+	s.down.Set(s.row.DownLimit)
 	n := uint32(0)
 	if s.limited() {
 		n = 1
@@ -458,7 +459,7 @@ func (e *Engine) Remove(id string, data bool) (Status, []string, error) {
 // isSelf tells whether an address is one of ours.
 func (e *Engine) isSelf(a netip.AddrPort) bool {
 	for _, l := range e.cfg.Listeners {
-		if addrOf(l.Addr()) == a {
+		if link.AddrOf(l.Addr()) == a {
 			return true
 		}
 	}
@@ -469,7 +470,7 @@ func (e *Engine) isSelf(a netip.AddrPort) bool {
 func (e *Engine) Listening() []netip.AddrPort {
 	var list []netip.AddrPort
 	for _, l := range e.cfg.Listeners {
-		list = append(list, addrOf(l.Addr()))
+		list = append(list, link.AddrOf(l.Addr()))
 	}
 	return list
 }
@@ -482,7 +483,7 @@ func (e *Engine) penalised(s *Share, c *conn, reason, action string) {
 	}
 	e.reasons[reason+"/"+action]++
 	e.mu.Unlock()
-	e.tell(Event{Kind: EventPenalised, ID: s.id(), Reason: reason, Action: action, Peer: c.addr})
+	e.tell(Event{Kind: EventPenalised, ID: s.id(), Reason: reason, Action: action, Peer: c.Addr})
 }
 
 // Penalties are the refusals so far, by "reason/action".

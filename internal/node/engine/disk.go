@@ -5,13 +5,14 @@ import (
 
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/link"
 )
 
 // job is work for a disk worker: to hash and write a run of blocks of one piece.
 type job struct {
 	s       *Share
 	a       *assembly
-	refs    []blockRef
+	refs    []link.BlockRef
 	first   int // block
 	count   int
 	spill   bool // write only
@@ -128,7 +129,7 @@ func (j *job) do() {
 	content := j.s.content.Load()
 	begin := j.first * wire.BlockLen
 	for _, r := range j.refs {
-		j.vec = append(j.vec, r.data)
+		j.vec = append(j.vec, r.Data)
 	}
 	if j.spilled {
 		j.readBack()
@@ -141,7 +142,7 @@ func (j *job) do() {
 		j.err = content.WriteVec(j.vec, j.a.piece, begin)
 	}
 	for _, r := range j.refs {
-		r.ck.release()
+		r.Chunk.Release()
 	}
 	if j.last && j.err == nil {
 		j.finish()
@@ -160,8 +161,8 @@ func (j *job) hash(block int, v []byte) {
 
 // readBack hashes blocks that were written before their turn.
 func (j *job) readBack() {
-	buf := j.s.e.buffers.get()
-	defer j.s.e.buffers.put(buf)
+	buf := j.s.e.buffers.Get()
+	defer j.s.e.buffers.Put(buf)
 	for i := range j.count {
 		begin := (j.first + i) * wire.BlockLen
 		n := min(wire.BlockLen, j.a.size-begin)
@@ -186,8 +187,8 @@ func (j *job) finish() {
 	if good(j.verdict) && !j.digests {
 		return
 	}
-	buf := j.s.e.buffers.get()
-	defer j.s.e.buffers.put(buf)
+	buf := j.s.e.buffers.Get()
+	defer j.s.e.buffers.Put(buf)
 	for i := range j.a.blocks {
 		n := min(wire.BlockLen, j.a.size-i*wire.BlockLen)
 		if err := j.s.content.Load().ReadAt(buf[:n], j.a.piece, i*wire.BlockLen); err != nil {

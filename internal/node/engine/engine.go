@@ -17,6 +17,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/adapter/tracker"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/link"
 )
 
 // Config is what an Engine is made with.
@@ -48,11 +49,11 @@ type Engine struct {
 	peerID             wire.PeerID
 	ctx                context.Context
 	cancel             context.CancelFunc
-	pool               *pool
-	buffers            buffers
+	pool               *link.Pool
+	buffers            link.Buffers
 	disk               *disk
 	handles            *store.Handles
-	up, down           limiter
+	up, down           link.Limiter
 	nConns             atomic.Int64
 	movedDown, movedUp atomic.Int64  // payload
 	dials              chan struct{} // a token per half-open connection
@@ -91,10 +92,10 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{cfg: cfg, handles: store.NewHandles(cfg.OpenFiles), dials: make(chan struct{}, cfg.MaxDialling),
 		shares: make(map[string]*entry), names: make(map[[20]byte]*entry), alias: make(map[string]string)}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	e.pool = newPool(e.spillAll)
+	e.pool = link.NewPool(e.spillAll)
 	e.disk = newDisk(runtime.GOMAXPROCS(0))
-	e.up.set(cfg.Up)
-	e.down.set(cfg.Down)
+	e.up.Set(cfg.Up)
+	e.down.Set(cfg.Down)
 	copy(e.peerID[:], wire.PeerIDPrefix)
 	if _, err := rand.Read(e.peerID[len(wire.PeerIDPrefix):]); err != nil {
 		return nil, err
@@ -110,7 +111,7 @@ func (e *Engine) Start() error {
 		return err
 	}
 	for _, l := range e.cfg.Listeners {
-		if a := addrOf(l.Addr()); a.Port() != 0 {
+		if a := link.AddrOf(l.Addr()); a.Port() != 0 {
 			e.port = a.Port()
 		}
 		e.wg.Add(1)
@@ -152,7 +153,7 @@ func (e *Engine) Close(ctx context.Context) error {
 		}
 	}
 	e.cancel()
-	e.pool.close()
+	e.pool.Close()
 	finished := make(chan struct{})
 	go func() {
 		e.wg.Wait()
@@ -207,7 +208,7 @@ func (e *Engine) Incoming(nc net.Conn) {
 }
 
 func (e *Engine) incoming(nc net.Conn) error {
-	from := addrOf(nc.RemoteAddr())
+	from := link.AddrOf(nc.RemoteAddr())
 	if from.IsValid() && e.cfg.AllowIncoming != nil {
 		if err := e.cfg.AllowIncoming(from); err != nil {
 			return err
@@ -219,7 +220,7 @@ func (e *Engine) incoming(nc net.Conn) error {
 	if err := nc.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
 		return err
 	}
-	theirs, err := readHandshake(nc)
+	theirs, err := link.ReadHandshake(nc)
 	if err != nil {
 		return err
 	}
@@ -291,7 +292,7 @@ func (e *Engine) greet(s *Share, nc net.Conn) (wire.Handshake, error) {
 	if _, err := nc.Write(ourHandshake(names[0], e.peerID, h.HasV2()).Append(nil)); err != nil {
 		return wire.Handshake{}, err
 	}
-	theirs, err := readHandshake(nc)
+	theirs, err := link.ReadHandshake(nc)
 	if err != nil {
 		return theirs, err
 	}

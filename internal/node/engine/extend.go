@@ -4,9 +4,9 @@ import (
 	"net/netip"
 	"time"
 
-	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/link"
 )
 
 // ourReqQ is how many requests we queue for a peer; swarm enforces it.
@@ -15,14 +15,14 @@ const ourReqQ = 2000
 // sendExtHandshake tells what we can (BEP 10), once and again when it has changed.
 func (s *Share) sendExtHandshake(c *conn) {
 	h := wire.ExtHandshake{M: wire.Local(s.private()), Port: s.e.port, Version: s.e.cfg.Version, ReqQ: ourReqQ}
-	if c.addr.IsValid() {
-		h.YourIP = c.addr.Addr()
+	if c.Addr.IsValid() {
+		h.YourIP = c.Addr.Addr()
 	}
 	if s.meta != nil {
 		h.MetadataSize = int64(len(s.meta.InfoBytes))
 		h.UploadOnly = s.row.Complete
 	}
-	c.out = h.Append(c.out)
+	c.Out = h.Append(c.Out)
 	c.extSent = true
 	s.touch(c)
 }
@@ -33,7 +33,7 @@ func (s *Share) private() bool { return s.meta != nil && s.meta.Info.Private }
 func (s *Share) tellUploadOnly() {
 	for _, c := range s.conns {
 		if c != nil && c.up && c.extSent && c.ext.M.UploadOnly != 0 {
-			c.out = wire.UploadOnly{On: true}.Append(c.out, c.ext.M.UploadOnly)
+			c.Out = wire.UploadOnly{On: true}.Append(c.Out, c.ext.M.UploadOnly)
 			s.touch(c)
 		}
 	}
@@ -44,28 +44,28 @@ func (c *conn) client() string {
 	if name := c.ext.Client(); name != "" {
 		return name
 	}
-	return wire.ClientName(c.theirs.PeerID)
+	return wire.ClientName(c.Theirs.PeerID)
 }
 
 // auxiliary takes a message that concerns the engine.
-func (s *Share) auxiliary(c *conn, a *aux) {
+func (s *Share) auxiliary(c *conn, a *link.Aux) {
 	var err error
-	switch a.id {
+	switch a.ID {
 	case wire.Extended:
-		switch a.ext {
+		switch a.Ext {
 		case wire.ExtHandshakeID:
-			err = s.extHandshake(c, a.body)
+			err = s.extHandshake(c, a.Body)
 		case wire.ExtPEX:
-			err = s.gotPEX(c, a.body)
+			err = s.gotPEX(c, a.Body)
 		case wire.ExtUploadOnly:
-			s.gotUploadOnly(c, a.body)
+			s.gotUploadOnly(c, a.Body)
 		}
 	case wire.HashRequest:
-		err = s.gotHashRequest(c, a.body)
+		err = s.gotHashRequest(c, a.Body)
 	case wire.Hashes:
-		err = s.gotHashes(c, a.body)
+		err = s.gotHashes(c, a.Body)
 	case wire.HashReject:
-		err = s.gotHashReject(c, a.body)
+		err = s.gotHashReject(c, a.Body)
 	}
 	if err != nil {
 		s.drop(c, swarm.ReasonProtocol)
@@ -98,8 +98,8 @@ func (s *Share) extHandshake(c *conn, body []byte) error {
 	if s.meta == nil && c.ext.MetadataSize > 0 && c.ext.M.Metadata != 0 {
 		s.event(swarm.Event{Kind: swarm.GotMetaSize, Peer: c.slot, N: uint32(c.ext.MetadataSize)})
 	}
-	if first && c.incoming && c.ext.Port != 0 && c.addr.IsValid() {
-		s.addCandidate(netip.AddrPortFrom(c.addr.Addr(), c.ext.Port), swarm.FromPeer)
+	if first && c.Incoming && c.ext.Port != 0 && c.Addr.IsValid() {
+		s.addCandidate(netip.AddrPortFrom(c.Addr.Addr(), c.ext.Port), swarm.FromPeer)
 	}
 	return nil
 }
@@ -134,8 +134,8 @@ func (c *conn) reachable() netip.AddrPort {
 	switch {
 	case c.dialled.IsValid():
 		return c.dialled
-	case c.ext.Port != 0 && c.addr.IsValid():
-		return netip.AddrPortFrom(c.addr.Addr(), c.ext.Port)
+	case c.ext.Port != 0 && c.Addr.IsValid():
+		return netip.AddrPortFrom(c.Addr.Addr(), c.ext.Port)
 	}
 	return netip.AddrPort{}
 }
@@ -183,29 +183,6 @@ func (s *Share) sendPEX(c *conn, now time.Time) {
 		delete(c.pexSent, a)
 	}
 	c.pexAt = now
-	c.out = m.Append(c.out, c.ext.M.PEX)
+	c.Out = m.Append(c.Out, c.ext.M.PEX)
 	s.touch(c)
 }
-
-// askLeaves asks for the leaf hashes of one piece, to find the bad block in it.
-func (s *Share) askLeaves(c *conn, piece int) {
-	r, ok := s.leafRange(piece)
-	if ok {
-		c.out = wire.HashRequestMsg{HashRange: r}.Append(c.out)
-	}
-}
-
-// leafRange is the range of BEP 52 that covers the leaves of one piece.
-func (s *Share) leafRange(piece int) (wire.HashRange, bool) {
-	info := s.meta.Info
-	f := info.FileAt(int64(piece) * info.PieceLength)
-	width := info.PieceWidth(piece)
-	if f < 0 || width < 2 {
-		return wire.HashRange{}, false
-	}
-	first, _ := info.FilePieces(f)
-	return wire.HashRange{Root: info.Files[f].Root, Base: 0, Index: uint32((piece - first) * width),
-		Length: uint32(width), ProofLayers: 0}, true
-}
-
-var _ = metainfo.PadHash

@@ -49,6 +49,9 @@ func (s *Share) pieceThere(p int) {
 
 // finishFile gives a file its final name, by a disk worker.
 func (s *Share) finishFile(f int) {
+	if s.layers.holds(s, f) {
+		return
+	}
 	content := s.content.Load()
 	s.left[f] = -1
 	if s.spec.InPlace {

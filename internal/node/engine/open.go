@@ -26,8 +26,8 @@ func (s *Share) begin() {
 	s.watched = make(map[int]bool)
 	s.totals.sources = make(map[netip.AddrPort]*source)
 	s.cands = swarm.NewCandidates(s.rng)
-	s.up.set(s.row.UpLimit)
-	s.down.set(s.row.DownLimit)
+	s.up.Set(s.row.UpLimit)
+	s.down.Set(s.row.DownLimit)
 	s.t = swarm.New(swarm.Config{InfoHash: s.hash.Wire()[0], Slots: s.e.cfg.Slots, Limited: s.limited()}, s.rng)
 	s.t.Start(s.begun)
 	s.paused = s.row.Paused
@@ -47,7 +47,7 @@ func (s *Share) begin() {
 	s.publish()
 }
 
-func (s *Share) limited() bool { return s.up.on() || s.e.up.on() }
+func (s *Share) limited() bool { return s.up.On() || s.e.up.On() }
 
 // metadataCame checks an info dictionary that peers sent and goes on with it.
 func (s *Share) metadataCame(info []byte) {
@@ -69,7 +69,7 @@ func (s *Share) metadataCame(info []byte) {
 	s.meta = m
 	for _, c := range s.conns {
 		if c != nil {
-			c.maxFrame.Store(frameLimit(m.Info.NumPieces()))
+			c.Limit(m.Info.NumPieces())
 		}
 	}
 	s.open()
@@ -84,6 +84,7 @@ func hashFits(h metainfo.InfoHash, info []byte) bool {
 type opened struct {
 	content *store.Content
 	have    []bool
+	unknown []int // pieces with data that no known hash can judge
 	err     error
 }
 
@@ -155,6 +156,9 @@ func (s *Share) verifyRest(o *opened, trusted []byte) error {
 	var told time.Time
 	return o.content.Verify(s.ctx, list, 0, func(p int, v metainfo.Verdict) {
 		o.have[p] = good(v)
+		if v == (metainfo.Verdict{}) {
+			o.unknown = append(o.unknown, p)
+		}
 		checked++
 		if now := time.Now(); now.Sub(told) > 200*time.Millisecond {
 			told = now
@@ -214,7 +218,7 @@ func (s *Share) ready(o opened) {
 	info := s.meta.Info
 	s.countFiles(o.have, wanted)
 	if s.t.Info() == nil {
-		s.layers.start(s, o.have)
+		s.layers.start(s, o.unknown)
 		s.t.SetInfo(info, func(p int) bool { return o.have[p] }, func(p int) uint8 {
 			if !pieceWanted(info, p, wanted) || s.layers.blocks(s, p) {
 				return 0
@@ -292,7 +296,7 @@ func (s *Share) fail(err error) {
 	}
 	for _, c := range s.conns {
 		if c != nil && c.up {
-			c.shut()
+			c.Shut()
 		}
 	}
 	s.dropWaiting()
@@ -304,7 +308,7 @@ func (s *Share) fail(err error) {
 func (s *Share) dropWaiting() {
 	for _, c := range s.waiting {
 		s.candDone(c.dialled, false)
-		c.shut()
+		c.Shut()
 	}
 	s.waiting = nil
 }

@@ -38,7 +38,7 @@ func (s *Share) housekeep(now time.Time) {
 	if s.idle() {
 		if s.quietSince.IsZero() {
 			s.quietSince = now
-			s.e.pool.shrink()
+			s.e.pool.Shrink()
 		} else if now.Sub(s.quietSince) > s.e.cfg.ParkAfter {
 			s.park()
 		}
@@ -65,17 +65,18 @@ func (s *Share) lookAtFiles() {
 
 // lookAfter keeps a connection alive or ends it, and tells about other peers.
 func (s *Share) lookAfter(c *conn, now time.Time) {
-	if now.Sub(time.Unix(0, c.heard.Load())) > idleTime {
+	if now.Sub(c.Heard()) > idleTime {
 		s.drop(c, swarm.ReasonIdle)
 		return
 	}
-	if now.Sub(c.lastSent) > keepAlive {
-		c.out = wire.AppendKeepAlive(c.out)
+	if now.Sub(c.LastSent) > keepAlive {
+		c.Out = wire.AppendKeepAlive(c.Out)
 		s.touch(c)
 	}
 	if s.t.Needed() == 0 {
-		c.hot.Store(false)
+		c.Expect(false)
 	}
+	s.serveHashes(c)
 	if c.extSeen {
 		s.sendPEX(c, now)
 	}

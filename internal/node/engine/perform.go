@@ -4,22 +4,24 @@ import (
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/link"
 )
 
-// perform does what the swarm said, in order. b is the batch whose blocks it judged.
-func (s *Share) perform(b *batch) {
+// perform does what the swarm said, in order. b is the batch of the connection from, whose blocks
+// it judged.
+func (s *Share) perform(from *conn, b *link.Batch) {
 	for i := range s.outEffects.List {
 		f := &s.outEffects.List[i]
 		switch f.Kind {
 		case swarm.Accept:
-			r := b.blocks[f.Ref]
-			b.c.blocksIn += int64(len(r.data))
-			s.rates.down.add(len(r.data))
-			s.e.movedDown.Add(int64(len(r.data)))
-			e := &b.in.List[f.Ref]
+			r := b.Blocks[f.Ref]
+			from.blocksIn += int64(len(r.Data))
+			s.rates.down.add(len(r.Data))
+			s.e.movedDown.Add(int64(len(r.Data)))
+			e := &b.In.List[f.Ref]
 			s.accept(e.P, e.B, r)
 		case swarm.Discard:
-			b.blocks[f.Ref].ck.release()
+			b.Blocks[f.Ref].Chunk.Release()
 		case swarm.PieceFull, swarm.Complete, swarm.HybridInconsistent, swarm.PieceReset, swarm.MetaComplete:
 			s.note(f)
 		default:
@@ -49,24 +51,24 @@ func (s *Share) note(f *swarm.Effect) {
 func (s *Share) send(c *conn, f *swarm.Effect) {
 	switch f.Kind {
 	case swarm.SendRequest:
-		c.out = wire.RequestMsg{Piece: f.P, Begin: f.B, Length: f.N}.Append(c.out)
-		c.hot.Store(true)
+		c.Out = wire.RequestMsg{Piece: f.P, Begin: f.B, Length: f.N}.Append(c.Out)
+		c.Expect(true)
 	case swarm.SendBlock:
-		c.sends = append(c.sends, blockSend{f.P, f.B, f.N})
+		c.Sends = append(c.Sends, link.Block{Piece: f.P, Begin: f.B, Len: f.N})
 	case swarm.SendHave:
-		c.out = wire.HaveMsg{Piece: f.P}.Append(c.out)
+		c.Out = wire.HaveMsg{Piece: f.P}.Append(c.Out)
 	case swarm.SendCancel:
-		c.out = wire.CancelMsg{Piece: f.P, Begin: f.B, Length: f.N}.Append(c.out)
+		c.Out = wire.CancelMsg{Piece: f.P, Begin: f.B, Length: f.N}.Append(c.Out)
 	case swarm.SendReject:
-		c.out = wire.RejectMsg{Piece: f.P, Begin: f.B, Length: f.N}.Append(c.out)
+		c.Out = wire.RejectMsg{Piece: f.P, Begin: f.B, Length: f.N}.Append(c.Out)
 	case swarm.SendSuggest:
-		c.out = wire.SuggestMsg{Piece: f.P}.Append(c.out)
+		c.Out = wire.SuggestMsg{Piece: f.P}.Append(c.Out)
 	case swarm.SendAllowedFast:
-		c.out = wire.AllowedFastMsg{Piece: f.P}.Append(c.out)
+		c.Out = wire.AllowedFastMsg{Piece: f.P}.Append(c.Out)
 	case swarm.SendBitfield:
-		c.out = wire.BitfieldMsg{Bits: s.t.AppendBitfield(nil)}.Append(c.out)
+		c.Out = wire.BitfieldMsg{Bits: s.t.AppendBitfield(nil)}.Append(c.Out)
 	case swarm.SendChoke, swarm.SendUnchoke, swarm.SendInterested, swarm.SendUninterested, swarm.SendHaveAll, swarm.SendHaveNone:
-		c.out = wire.AppendState(c.out, stateID[f.Kind])
+		c.Out = wire.AppendState(c.Out, stateID[f.Kind])
 	case swarm.Close:
 		s.closeFor(c, f)
 	case swarm.Penalise:
@@ -88,15 +90,15 @@ func (s *Share) sendExtended(c *conn, f *swarm.Effect) {
 	switch f.Kind {
 	case swarm.SendDontHave:
 		if m.DontHave != 0 {
-			c.out = wire.DontHave{Piece: f.P}.Append(c.out, m.DontHave)
+			c.Out = wire.DontHave{Piece: f.P}.Append(c.Out, m.DontHave)
 		}
 	case swarm.SendMetaRequest:
 		if m.Metadata != 0 {
-			c.out = wire.MetadataMsg{Type: wire.MetadataRequest, Piece: int(f.P)}.Append(c.out, m.Metadata)
+			c.Out = wire.MetadataMsg{Type: wire.MetadataRequest, Piece: int(f.P)}.Append(c.Out, m.Metadata)
 		}
 	case swarm.SendMetaData, swarm.SendMetaReject:
 		if m.Metadata != 0 {
-			c.out = s.metadataPiece(int(f.P), f.Kind == swarm.SendMetaData).Append(c.out, m.Metadata)
+			c.Out = s.metadataPiece(int(f.P), f.Kind == swarm.SendMetaData).Append(c.Out, m.Metadata)
 		}
 	case swarm.SendHashRequest:
 		s.askLeaves(c, int(f.P))
@@ -129,7 +131,7 @@ func (s *Share) closeFor(c *conn, f *swarm.Effect) {
 	if f.Ban || f.Reason == swarm.ReasonRedundant {
 		s.cands.Forget(c.dialled)
 	}
-	c.shut()
+	c.Shut()
 }
 
 // jobDone takes back a disk job.
@@ -155,7 +157,7 @@ func (s *Share) jobDone(j *job) {
 		s.verdict(a, j)
 	default:
 		s.dispatch(a)
-		if !a.busy && a.nHeld > 0 && s.e.pool.tight() {
+		if !a.busy && a.nHeld > 0 && s.e.pool.Tight() {
 			s.spillPiece(a)
 		}
 	}
@@ -164,6 +166,7 @@ func (s *Share) jobDone(j *job) {
 // verdict tells the swarm whether the piece is good.
 func (s *Share) verdict(a *assembly, j *job) {
 	p := a.piece
+	j.verdict = s.layers.learn(s, a, j.verdict)
 	s.retire(a)
 	e := swarm.Event{Kind: swarm.PieceGood, Peer: swarm.NoPeer, P: uint32(p), Data: j.blame}
 	if !good(j.verdict) {

@@ -12,6 +12,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/node/link"
 )
 
 // entry is one share in the table: all that a parked share costs.
@@ -65,6 +66,7 @@ func (e *Engine) start(r *entry, spec Spec, meta *metainfo.Metainfo) *Share {
 	s := &Share{e: e, hash: r.hash, row: r.row, inbox: make(chan msg, inboxSize), done: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(e.ctx)
 	s.spec, s.meta = spec, meta
+	s.shared = link.Shared{Pool: e.pool, Buffers: &e.buffers, Down: []*link.Limiter{&s.down, &e.down}, Ctx: s.ctx}
 	if spec.Dir == "" {
 		s.spec = specOf(r.row)
 	}
@@ -94,7 +96,7 @@ func (e *Engine) readTorrent(id string) (*metainfo.Metainfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := metainfo.Parse(b)
+	m, err := metainfo.ParseIncomplete(b) // a link's layers may still be missing
 	if err != nil {
 		return nil, fmt.Errorf("the home's copy of this share's .torrent is damaged (%w); remove the share and add it again", err)
 	}

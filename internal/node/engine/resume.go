@@ -78,7 +78,7 @@ func (s *Share) teardown() {
 	s.dropWaiting()
 	for _, c := range s.conns {
 		if c != nil {
-			c.shut()
+			c.Shut()
 		}
 	}
 	s.stopAnnouncer()
@@ -116,13 +116,13 @@ func (s *Share) drain() {
 		case m := <-s.inbox:
 			switch m.kind {
 			case msgBatch:
-				dropBlocks(m.b)
-				m.c.spare <- m.b
+				m.b.Drop()
+				m.c.Return(m.b)
 			default:
 				s.handle(m)
 			}
 			if len(s.in.List) > 0 {
-				s.step(&s.in, nil)
+				s.step(&s.in, nil, nil)
 				s.in.Reset()
 			}
 			for _, slot := range s.vacated {

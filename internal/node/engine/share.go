@@ -11,6 +11,7 @@ import (
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/link"
 )
 
 // State says what a share is doing.
@@ -39,7 +40,8 @@ type Share struct {
 	done     chan struct{}
 	status   atomic.Pointer[Status]        // for everybody
 	content  atomic.Pointer[store.Content] // for everybody; nil until it is open
-	up, down limiter                       // for everybody
+	up, down link.Limiter                  // for everybody
+	shared   link.Shared                   // what its connections share
 
 	meta       *metainfo.Metainfo
 	t          *swarm.T
@@ -48,7 +50,7 @@ type Share struct {
 	outEffects swarm.Effects
 	conns      []*conn // by slot
 	nConns     int
-	waiting    []*conn // came while the disk is being looked at
+	waiting    []*conn      // came while the disk is being looked at
 	vacated    []swarm.Peer // slots to be freed once the swarm knows
 	touched    []*conn
 	cands      *swarm.Candidates
@@ -76,6 +78,7 @@ type Share struct {
 	totals   totals
 	ann      *announcer
 	layers   layerState
+	trees    treeCache
 	rates    rateWindow
 	base     baseTotals // what the row had counted before this start
 
@@ -126,7 +129,7 @@ const (
 type msg struct {
 	kind msgKind
 	c    *conn
-	b    *batch
+	b    *link.Batch
 	j    *job
 	n    int
 	err  error
@@ -166,9 +169,6 @@ func (s *Share) call(f func()) bool {
 	}
 }
 
-// readable is the content to read blocks from; nil while there is none.
-func (s *Share) readable() *store.Content { return s.content.Load() }
-
 func (s *Share) now() time.Duration { return time.Since(s.begun) }
 
 // id is how the share is called everywhere: see metainfo.InfoHash.ID.
@@ -198,8 +198,11 @@ func (s *Share) loop() {
 func (s *Share) settle() {
 	for {
 		if len(s.in.List) > 0 {
-			s.step(&s.in, nil)
+			s.step(&s.in, nil, nil)
 			s.in.Reset()
+		}
+		if s.layers.advance(s) {
+			continue
 		}
 		if !s.t.Starved() || !s.takeTokens() {
 			break
@@ -213,7 +216,8 @@ func (s *Share) settle() {
 		s.housekeep(now)
 	}
 	for _, c := range s.touched {
-		if c.up && !c.flush() {
+		c.dirty = false
+		if c.up && !c.Flush() {
 			s.drop(c, swarm.ReasonSlow)
 		}
 	}
@@ -223,9 +227,9 @@ func (s *Share) settle() {
 // takeTokens lets the swarm send within the limits; false if nothing may be sent now.
 func (s *Share) takeTokens() bool {
 	now := time.Now()
-	n := s.up.take(now, sendBatch)
-	if m := s.e.up.take(now, n); m < n {
-		s.up.giveBack(n - m)
+	n := s.up.Take(now, link.SendBatch)
+	if m := s.e.up.Take(now, n); m < n {
+		s.up.GiveBack(n - m)
 		n = m
 	}
 	if n <= 0 {
@@ -242,7 +246,7 @@ func (s *Share) arm() {
 		at = w
 	}
 	if s.t.Starved() {
-		at = time.Now().Add(limitTick)
+		at = time.Now().Add(link.LimitTick)
 	}
 	if at.Equal(s.wakeAt) {
 		return
@@ -252,9 +256,9 @@ func (s *Share) arm() {
 }
 
 // step runs the swarm on events; those of a batch come with their blocks.
-func (s *Share) step(in *swarm.Events, b *batch) {
+func (s *Share) step(in *swarm.Events, c *conn, b *link.Batch) {
 	s.t.Step(time.Now(), in, &s.outEffects)
-	s.perform(b)
+	s.perform(c, b)
 	s.outEffects.Reset()
 }
 
@@ -287,35 +291,27 @@ func (s *Share) handle(m msg) {
 func (s *Share) event(e swarm.Event) { s.in.List = append(s.in.List, e) }
 
 // takeBatch gives one read's messages to the swarm.
-func (s *Share) takeBatch(c *conn, b *batch) {
+func (s *Share) takeBatch(c *conn, b *link.Batch) {
 	if c.up {
-		if len(b.in.List) > 0 {
+		if len(b.In.List) > 0 {
 			if len(s.in.List) > 0 { // keep the order of what came before
-				s.step(&s.in, nil)
+				s.step(&s.in, nil, nil)
 				s.in.Reset()
 			}
-			for i := range b.in.List {
-				b.in.List[i].Peer = c.slot
+			for i := range b.In.List {
+				b.In.List[i].Peer = c.slot
 			}
-			s.step(&b.in, b)
+			s.step(&b.In, c, b)
 		}
-		for i := range b.aux {
-			s.auxiliary(c, &b.aux[i])
+		for i := range b.Aux {
+			s.auxiliary(c, &b.Aux[i])
 		}
 	} else {
-		dropBlocks(b)
+		b.Drop()
 	}
-	c.spare <- b
-	if s.heldBytes > 0 && s.e.pool.tight() {
+	c.Return(b)
+	if s.heldBytes > 0 && s.e.pool.Tight() {
 		s.spill()
-	}
-}
-
-func dropBlocks(b *batch) {
-	for _, k := range b.blocks {
-		if k.ck != nil {
-			k.ck.release()
-		}
 	}
 }
 
@@ -335,8 +331,7 @@ func (s *Share) slotFor(c *conn) {
 func (s *Share) connUp(c *conn) {
 	if why := s.unwelcome(c); why != nil {
 		s.candDone(c.dialled, false)
-		c.shut()
-		go c.readLoop() // ends at once, and says so
+		c.Shut()
 		return
 	}
 	if s.meta != nil && s.t.Info() == nil {
@@ -348,31 +343,31 @@ func (s *Share) connUp(c *conn) {
 	s.nConns++
 	s.e.nConns.Add(1)
 	if s.meta != nil {
-		c.maxFrame.Store(frameLimit(s.meta.Info.NumPieces()))
+		c.Limit(s.meta.Info.NumPieces())
 	}
-	if c.theirs.Has(wire.CapExtended) {
+	if c.Theirs.Has(wire.CapExtended) {
 		s.sendExtHandshake(c)
 	}
 	var flags uint8
-	if c.incoming {
+	if c.Incoming {
 		flags |= swarm.Incoming
 	}
-	if c.fast() {
+	if c.Fast() {
 		flags |= swarm.Fast
 	}
 	if c.v2 {
 		flags |= swarm.V2
 	}
-	if c.theirs.Has(wire.CapExtended) {
+	if c.Theirs.Has(wire.CapExtended) {
 		flags |= swarm.Extended
 	}
-	if c.addr.Addr().IsLoopback() || !c.addr.IsValid() {
+	if c.Addr.Addr().IsLoopback() || !c.Addr.IsValid() {
 		flags |= swarm.Loopback
 	}
-	s.event(swarm.Event{Kind: swarm.PeerUp, Peer: c.slot, Flags: flags, Addr: c.addr, ID: c.theirs.PeerID})
-	s.event(swarm.Event{Kind: swarm.Credit, Peer: c.slot, N: startCredit})
+	s.event(swarm.Event{Kind: swarm.PeerUp, Peer: c.slot, Flags: flags, Addr: c.Addr, ID: c.Theirs.PeerID})
+	s.event(swarm.Event{Kind: swarm.Credit, Peer: c.slot, N: link.StartCredit})
 	s.touch(c)
-	go c.readLoop()
+	go c.Run()
 }
 
 // unwelcome says why a connection is not taken.
@@ -380,14 +375,14 @@ func (s *Share) unwelcome(c *conn) error {
 	switch {
 	case s.stopping || s.state == Failed || s.paused:
 		return errGone
-	case c.theirs.PeerID == s.e.peerID:
+	case c.Theirs.PeerID == s.e.peerID:
 		s.cands.Forget(c.dialled)
 		return errSelf
 	case s.nConns+len(s.waiting) >= s.e.cfg.MaxShareConns || int(s.e.nConns.Load()) >= s.e.cfg.MaxConns:
 		return errFull
 	}
 	for _, o := range s.conns {
-		if o != nil && o.theirs.PeerID == c.theirs.PeerID && o.addr.Addr() == c.addr.Addr() {
+		if o != nil && o.Theirs.PeerID == c.Theirs.PeerID && o.Addr.Addr() == c.Addr.Addr() {
 			return errFull // the same peer twice
 		}
 	}
@@ -400,10 +395,11 @@ func (s *Share) connDown(c *conn, err error) {
 		return
 	}
 	c.up = false
+	s.layers.gone(s, c)
 	s.vacated = append(s.vacated, c.slot)
 	s.nConns--
 	s.e.nConns.Add(-1)
-	s.candDone(c.dialled, c.blocksIn > 0 || c.blocksOut > 0 || s.now() > 0 && time.Since(c.since) > time.Minute)
+	s.candDone(c.dialled, c.blocksIn > 0 || c.blocksOut > 0 || s.now() > 0 && time.Since(c.Since) > time.Minute)
 	s.remember(c)
 	if protocolFault(err) {
 		s.e.penalised(s, c, "protocol", "drop")
@@ -418,10 +414,10 @@ func (s *Share) remember(c *conn) {
 	if c.blocksIn == 0 || len(s.totals.sources) >= 1000 {
 		return
 	}
-	src := s.totals.sources[c.addr]
+	src := s.totals.sources[c.Addr]
 	if src == nil {
 		src = &source{}
-		s.totals.sources[c.addr] = src
+		s.totals.sources[c.Addr] = src
 	}
 	src.client, src.bytes = c.client(), src.bytes+c.blocksIn
 }
@@ -436,5 +432,5 @@ func (s *Share) touch(c *conn) {
 // drop ends a connection for a reason that is told.
 func (s *Share) drop(c *conn, why swarm.Reason) {
 	s.e.penalised(s, c, why.String(), "drop")
-	c.shut()
+	c.Shut()
 }

@@ -217,10 +217,10 @@ func (s *Share) sources() []Source {
 		if c == nil || !c.up || c.blocksIn == 0 {
 			continue
 		}
-		if x := all[c.addr]; x != nil {
+		if x := all[c.Addr]; x != nil {
 			x.bytes += c.blocksIn
 		} else {
-			all[c.addr] = &source{client: c.client(), bytes: c.blocksIn}
+			all[c.Addr] = &source{client: c.client(), bytes: c.blocksIn}
 		}
 	}
 	var list []Source
@@ -313,12 +313,12 @@ type PeerStatus struct {
 
 func (s *Share) peerStatus(c *conn) PeerStatus {
 	v := s.t.Peer(c.slot)
-	p := PeerStatus{Addr: c.addr, Client: c.client(), Incoming: c.incoming, In: c.blocksIn, Out: c.blocksOut,
+	p := PeerStatus{Addr: c.Addr, Client: c.client(), Incoming: c.Incoming, In: c.blocksIn, Out: c.blocksOut,
 		InRate: int64(v.DownRate), OutRate: int64(v.UpRate)}
 	if n := s.t.Info(); n != nil && n.NumPieces() > 0 {
 		p.Have = float64(v.Have) / float64(n.NumPieces())
 	}
-	p.Flags = flagsOf(v, c.fast())
+	p.Flags = flagsOf(v, c.Fast())
 	return p
 }
 

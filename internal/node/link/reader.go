@@ -1,4 +1,4 @@
-package engine
+package link
 
 import (
 	"errors"
@@ -15,45 +15,33 @@ const smallBuffer = 1 << 10
 // small one while nothing much is expected, and a chunk of the pool while blocks are:
 // blocks stay in the chunk that they were read into.
 type reader struct {
-	c          *conn
+	c          *Conn
 	buf        []byte
-	ck         *chunk // what buf belongs to; nil while it is the small one
+	ck         *Chunk // what buf belongs to; nil while it is the small one
 	start, end int    // unparsed bytes
 	last       int    // bytes of the last read, a hint for the next chunk
 }
 
-// readLoop is the connection's goroutine.
-func (c *conn) readLoop() {
-	r := &reader{c: c, buf: make([]byte, smallBuffer)}
-	err := r.run()
-	if r.ck != nil {
-		r.ck.release()
-	}
-	c.shut()
-	c.share.post(msg{kind: msgDown, c: c, err: err})
-}
-
 func (r *reader) run() error {
 	for {
-		var b *batch
+		var b *Batch
 		select {
 		case b = <-r.c.spare:
 		case <-r.c.gone:
-			return errGone
+			return ErrGone
 		}
 		err := r.fill()
 		b.reset()
 		if r.end > r.start {
 			if perr := r.parse(b); perr != nil {
-				b.err = perr
 				err = perr
 			}
 		}
 		if b.empty() {
 			r.c.spare <- b
-		} else if !r.c.share.post(msg{kind: msgBatch, c: r.c, b: b}) {
-			r.drop(b)
-			return errGone
+		} else if !r.c.owner.Batch(b) {
+			b.Drop()
+			return ErrGone
 		}
 		if err != nil {
 			return err
@@ -61,44 +49,32 @@ func (r *reader) run() error {
 	}
 }
 
-// drop releases the blocks of a batch that nobody will take.
-func (r *reader) drop(b *batch) {
-	for _, k := range b.blocks {
-		if k.ck != nil {
-			k.ck.release()
-		}
-	}
-}
-
-var errGone = errors.New("engine: connection closed by us")
-
 // fill makes room and reads once.
 func (r *reader) fill() error {
 	if err := r.room(); err != nil {
 		return err
 	}
 	most := len(r.buf)
-	s := r.c.share
-	if s.down.on() || s.e.down.on() {
-		most = min(most, r.end+32<<10) // small sips keep a limited stream even
+	s := r.c.shared
+	for _, l := range s.Down {
+		if l.On() {
+			most = min(most, r.end+32<<10) // small sips keep a limited stream even
+		}
 	}
 	n, err := r.c.nc.Read(r.buf[r.end:most])
 	r.end += n
 	r.last = n
 	if n > 0 {
-		r.c.read.Add(int64(n))
 		r.c.heard.Store(time.Now().UnixNano())
 		if r.ck != nil {
-			waitFor(s.ctx, n, &s.down, &s.e.down)
+			waitFor(s.Ctx, n, s.Down)
 		}
 	}
 	if errors.Is(err, io.EOF) {
-		return errClosed
+		return ErrClosed
 	}
 	return err
 }
-
-var errClosed = errors.New("engine: the peer closed the connection")
 
 // room sees to it that the frame at hand fits and that a read is worth its while.
 func (r *reader) room() error {
@@ -115,7 +91,7 @@ func (r *reader) room() error {
 		return nil
 	}
 	if part == 0 && !r.c.hot.Load() {
-		r.ck.release()
+		r.ck.Release()
 		r.ck, r.buf, r.start, r.end = nil, make([]byte, smallBuffer), 0, 0
 		return nil
 	}
@@ -156,24 +132,24 @@ func (r *reader) compact(need int) {
 
 // toChunk goes on in a new chunk, taking the unparsed bytes along.
 func (r *reader) toChunk(part int) error {
-	ck := r.c.share.e.pool.get(part > smallChunk || r.last >= smallChunk/2)
+	ck := r.c.shared.Pool.Get(part > smallChunk || r.last >= smallChunk/2)
 	if ck == nil {
-		return errGone
+		return ErrGone
 	}
 	if part > len(ck.buf) {
-		ck.release()
+		ck.Release()
 		return wire.ErrTooLong
 	}
 	copy(ck.buf, r.buf[r.start:r.end])
 	if r.ck != nil {
-		r.ck.release()
+		r.ck.Release()
 	}
 	r.ck, r.buf, r.start, r.end = ck, ck.buf, 0, part
 	return nil
 }
 
 // parse takes all whole frames.
-func (r *reader) parse(b *batch) error {
+func (r *reader) parse(b *Batch) error {
 	limit := int(r.c.maxFrame.Load())
 	blocks := 0
 	defer func() {
@@ -190,13 +166,13 @@ func (r *reader) parse(b *batch) error {
 			return nil
 		}
 		if r.ck == nil && len(frame) > 0 && wire.ID(frame[0]) == wire.Piece {
-			return r.lateBlock(b, n)
+			return r.lateBlock(b)
 		}
-		had := len(b.in.List)
+		had := len(b.In.List)
 		if err := b.message(frame, r.ck); err != nil {
 			return err
 		}
-		if len(b.blocks) > had {
+		if len(b.Blocks) > had {
 			blocks++
 		}
 		r.start += n
@@ -205,13 +181,9 @@ func (r *reader) parse(b *batch) error {
 
 // lateBlock takes a whole block that lies in the small buffer: it is moved to a chunk of
 // its own.
-func (r *reader) lateBlock(b *batch, n int) error {
-	part := r.end - r.start
-	if err := r.toChunk(part); err != nil {
+func (r *reader) lateBlock(b *Batch) error {
+	if err := r.toChunk(r.end - r.start); err != nil {
 		return err
 	}
-	if err := r.parse(b); err != nil {
-		return err
-	}
-	return nil
+	return r.parse(b)
 }

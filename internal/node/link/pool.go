@@ -1,11 +1,11 @@
-package engine
+package link
 
 import (
 	"sync"
 	"sync/atomic"
 )
 
-// Sizes of the pool. A large chunk is what one read of a fast peer fills, a small one
+// Sizes of the pool. A large Chunk is what one read of a fast peer fills, a small one
 // holds a block and what a slow peer sends around it.
 const (
 	largeChunk = 256<<10 + 16<<10
@@ -14,26 +14,26 @@ const (
 	keepFree   = 16 << 20 // bytes of chunks kept for reuse
 )
 
-// chunk is a buffer that blocks lie in. It goes back to its pool with the last reference.
-type chunk struct {
+// Chunk is a buffer that blocks lie in. It goes back to its pool with the last reference.
+type Chunk struct {
 	buf  []byte
 	refs atomic.Int32
-	pool *pool
+	pool *Pool
 }
 
-func (c *chunk) hold(n int) { c.refs.Add(int32(n)) }
+func (c *Chunk) hold(n int) { c.refs.Add(int32(n)) }
 
-func (c *chunk) release() {
+func (c *Chunk) Release() {
 	if c.refs.Add(-1) == 0 {
 		c.pool.put(c)
 	}
 }
 
-// pool hands out chunks within a bound that all shares and connections have together.
-type pool struct {
+// Pool hands out chunks within a bound that all shares and connections have together.
+type Pool struct {
 	mu      sync.Mutex
 	more    sync.Cond
-	free    [2][]*chunk
+	free    [2][]*Chunk
 	kept    int
 	used    atomic.Int64
 	waiters int
@@ -41,16 +41,16 @@ type pool struct {
 	pressed func() // called when a reader has to wait: shares write out what they hold
 }
 
-func newPool(pressed func()) *pool {
-	p := &pool{pressed: pressed}
+func NewPool(pressed func()) *Pool {
+	p := &Pool{pressed: pressed}
 	p.more.L = &p.mu
 	return p
 }
 
-// get returns a chunk with one reference; large is a wish that is granted while less
+// Get returns a Chunk with one reference; large is a wish that is granted while less
 // than half of the bound is used. It waits when the bound is reached and returns nil
 // when the pool is closed.
-func (p *pool) get(large bool) *chunk {
+func (p *Pool) Get(large bool) *Chunk {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	called := false
@@ -73,7 +73,7 @@ func (p *pool) get(large bool) *chunk {
 	return nil
 }
 
-func (p *pool) take(k, size int) *chunk {
+func (p *Pool) take(k, size int) *Chunk {
 	if n := len(p.free[k]); n > 0 {
 		c := p.free[k][n-1]
 		p.free[k] = p.free[k][:n-1]
@@ -81,12 +81,12 @@ func (p *pool) take(k, size int) *chunk {
 		c.refs.Store(1)
 		return c
 	}
-	c := &chunk{buf: make([]byte, size), pool: p}
+	c := &Chunk{buf: make([]byte, size), pool: p}
 	c.refs.Store(1)
 	return c
 }
 
-func (p *pool) put(c *chunk) {
+func (p *Pool) put(c *Chunk) {
 	p.mu.Lock()
 	k := 0
 	if len(c.buf) == largeChunk {
@@ -101,36 +101,36 @@ func (p *pool) put(c *chunk) {
 	p.more.Broadcast()
 }
 
-// tight tells that blocks that wait for others should be written out now.
-func (p *pool) tight() bool { return p.used.Load() > poolLimit*3/4 }
+// Tight tells that blocks that wait for others should be written out now.
+func (p *Pool) Tight() bool { return p.used.Load() > poolLimit*3/4 }
 
-// shrink gives the kept chunks back to the system; called when nothing flows.
-func (p *pool) shrink() {
+// Shrink gives the kept chunks back to the system; called when nothing flows.
+func (p *Pool) Shrink() {
 	p.mu.Lock()
-	p.free, p.kept = [2][]*chunk{}, 0
+	p.free, p.kept = [2][]*Chunk{}, 0
 	p.mu.Unlock()
 }
 
-func (p *pool) close() {
+func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
 	p.more.Broadcast()
 }
 
-// buffers are the writers' buffers, a few of which are kept.
-type buffers struct {
+// Buffers are the writers' buffers, a few of which are kept.
+type Buffers struct {
 	mu   sync.Mutex
 	free [][]byte
 }
 
 const (
-	sendBatch   = 512 << 10 // payload that a writer reads and sends at a time
-	sendBuffer  = sendBatch + sendBatch/(16<<10)*32 + 4096
+	SendBatch   = 512 << 10 // payload that a writer reads and sends at a time
+	sendBuffer  = SendBatch + SendBatch/(16<<10)*32 + 4096
 	keepBuffers = 4
 )
 
-func (b *buffers) get() []byte {
+func (b *Buffers) Get() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := len(b.free); n > 0 {
@@ -141,7 +141,7 @@ func (b *buffers) get() []byte {
 	return make([]byte, sendBuffer)
 }
 
-func (b *buffers) put(x []byte) {
+func (b *Buffers) Put(x []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.free) < keepBuffers {

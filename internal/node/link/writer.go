@@ -1,4 +1,4 @@
-package engine
+package link
 
 import (
 	"sync"
@@ -10,51 +10,54 @@ import (
 // maxControl is how many bytes of messages may wait for a peer that does not read.
 const maxControl = 1 << 20
 
-// startCredit is the payload that may be with a writer: one batch on its way and one
+// StartCredit is the payload that may be with a writer: one batch on its way and one
 // being read from the disk.
-const startCredit = 2 * sendBatch
-
-// blockSend is one block on its way out.
-type blockSend struct{ piece, begin, n uint32 }
+const StartCredit = 2 * SendBatch
 
 // writer is what waits to be sent to a peer. Its goroutine runs only while there is
 // something.
 type writer struct {
 	mu      sync.Mutex
 	ctl     []byte
-	sends   []blockSend
+	sends   []Block
 	running bool
 	// Owned by the goroutine.
 	ctl2   []byte
-	sends2 []blockSend
+	sends2 []Block
 	vec    [][]byte
 }
 
-// flush hands what the loop has gathered to the writer. It reports false when the peer
+// Flush hands what the owner has gathered to the writer. It reports false when the peer
 // has not read for so long that too much waits.
-func (c *conn) flush() bool {
-	c.dirty = false
-	if len(c.out) == 0 && len(c.sends) == 0 {
+func (c *Conn) Flush() bool {
+	if len(c.Out) == 0 && len(c.Sends) == 0 {
 		return true
 	}
 	w := &c.w
 	w.mu.Lock()
-	w.ctl = append(w.ctl, c.out...)
-	w.sends = append(w.sends, c.sends...)
+	w.ctl = append(w.ctl, c.Out...)
+	w.sends = append(w.sends, c.Sends...)
 	over := len(w.ctl) > maxControl
 	start := !w.running && !over
 	w.running = w.running || start
 	w.mu.Unlock()
-	c.out, c.sends = c.out[:0], c.sends[:0]
-	c.lastSent = time.Now()
+	c.Out, c.Sends = c.Out[:0], c.Sends[:0]
+	c.LastSent = time.Now()
 	if start {
 		go c.writeLoop()
 	}
 	return !over
 }
 
+// Waiting is the number of bytes of messages that the peer has not taken yet.
+func (c *Conn) Waiting() int {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	return len(c.w.ctl) + len(c.Out)
+}
+
 // writeLoop sends until nothing is left.
-func (c *conn) writeLoop() {
+func (c *Conn) writeLoop() {
 	w := &c.w
 	for {
 		w.mu.Lock()
@@ -67,7 +70,7 @@ func (c *conn) writeLoop() {
 		w.sends, w.sends2 = w.sends2[:0], w.sends
 		w.mu.Unlock()
 		if err := c.write(w.ctl2, w.sends2); err != nil {
-			c.shut()
+			c.Shut()
 			return // running stays true: nothing more is started
 		}
 		if cap(w.ctl2) > 64<<10 {
@@ -76,7 +79,7 @@ func (c *conn) writeLoop() {
 	}
 }
 
-func (c *conn) write(ctl []byte, sends []blockSend) error {
+func (c *Conn) write(ctl []byte, sends []Block) error {
 	if len(ctl) > 0 {
 		if err := c.put(ctl); err != nil {
 			return err
@@ -85,26 +88,26 @@ func (c *conn) write(ctl []byte, sends []blockSend) error {
 	if len(sends) == 0 {
 		return nil
 	}
-	buf := c.share.e.buffers.get()
-	defer c.share.e.buffers.put(buf)
+	buf := c.shared.Buffers.Get()
+	defer c.shared.Buffers.Put(buf)
 	for len(sends) > 0 {
 		n, taken := 0, 0
-		for taken < len(sends) && (taken == 0 || n+int(sends[taken].n) <= sendBatch) {
-			n += int(sends[taken].n)
+		for taken < len(sends) && (taken == 0 || n+int(sends[taken].Len) <= SendBatch) {
+			n += int(sends[taken].Len)
 			taken++
 		}
 		if err := c.sendBlocks(buf, sends[:taken]); err != nil {
 			return err
 		}
 		sends = sends[taken:]
-		if !c.share.post(msg{kind: msgWrote, c: c, n: n}) {
-			return errGone
+		if !c.owner.Wrote(n) {
+			return ErrGone
 		}
 	}
 	return nil
 }
 
-func (c *conn) put(b []byte) error {
+func (c *Conn) put(b []byte) error {
 	if err := c.nc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
 		return err
 	}
@@ -113,33 +116,25 @@ func (c *conn) put(b []byte) error {
 }
 
 // sendBlocks reads the blocks, headers in between, and writes them with one call.
-func (c *conn) sendBlocks(buf []byte, sends []blockSend) error {
-	content := c.share.readable()
-	if content == nil {
-		return errGone
-	}
+func (c *Conn) sendBlocks(buf []byte, sends []Block) error {
 	w := &c.w
 	pos := 0
 	for i := 0; i < len(sends); {
 		first := sends[i]
 		w.vec = w.vec[:0]
-		next := first.begin
-		for i < len(sends) && sends[i].piece == first.piece && sends[i].begin == next {
+		next := first.Begin
+		for i < len(sends) && sends[i].Piece == first.Piece && sends[i].Begin == next {
 			s := sends[i]
-			h := wire.PieceHeader{Piece: s.piece, Begin: s.begin, DataLen: int(s.n)}
+			h := wire.PieceHeader{Piece: s.Piece, Begin: s.Begin, DataLen: int(s.Len)}
 			pos = len(h.Append(buf[:pos]))
-			w.vec = append(w.vec, buf[pos:pos+int(s.n)])
-			pos += int(s.n)
-			next += s.n
+			w.vec = append(w.vec, buf[pos:pos+int(s.Len)])
+			pos += int(s.Len)
+			next += s.Len
 			i++
 		}
-		if err := content.ReadVec(w.vec, int(first.piece), int(first.begin)); err != nil {
-			c.share.post(msg{kind: msgUnreadable, c: c, n: int(first.piece), err: err})
+		if err := c.owner.Blocks(w.vec, int(first.Piece), int(first.Begin)); err != nil {
 			return err
 		}
 	}
-	if err := c.put(buf[:pos]); err != nil {
-		return err
-	}
-	return nil
+	return c.put(buf[:pos])
 }

@@ -1,4 +1,4 @@
-package engine
+package link
 
 import (
 	"encoding/binary"
@@ -7,50 +7,48 @@ import (
 	"shoal/internal/core/wire"
 )
 
-// blockRef is a block's bytes and the chunk they lie in.
-type blockRef struct {
-	data []byte
-	ck   *chunk
+// BlockRef is a block's bytes and the chunk they lie in.
+type BlockRef struct {
+	Data  []byte
+	Chunk *Chunk
 }
 
-// batch is what one read brought: events for the swarm, the bytes of its blocks (the
+// Batch is what one read brought: events for the swarm, the bytes of its blocks (the
 // N-th GotBlock event's Ref is looked up in blocks by event index), and messages that
 // concern the engine.
-type batch struct {
-	c      *conn
-	in     swarm.Events
-	blocks []blockRef // by event index; zero where the event is no block
-	aux    []aux
-	err    error
+type Batch struct {
+	In     swarm.Events
+	Blocks []BlockRef // by event index; zero where the event is no block
+	Aux    []Aux
+	fast   bool // BEP 6 is spoken
 }
 
-// aux is a message for the engine rather than the swarm.
-type aux struct {
-	id   wire.ID
-	ext  byte // our number of the extension
-	body []byte
+// Aux is a message for the engine rather than the swarm.
+type Aux struct {
+	ID   wire.ID
+	Ext  byte // our number of the extension
+	Body []byte
 }
 
-func (b *batch) reset() {
-	b.in.Reset()
-	clear(b.blocks)
-	b.blocks = b.blocks[:0]
-	clear(b.aux)
-	b.aux = b.aux[:0]
+func (b *Batch) reset() {
+	b.In.Reset()
+	clear(b.Blocks)
+	b.Blocks = b.Blocks[:0]
+	clear(b.Aux)
+	b.Aux = b.Aux[:0]
 }
 
-func (b *batch) empty() bool { return len(b.in.List) == 0 && len(b.aux) == 0 }
+func (b *Batch) empty() bool { return len(b.In.List) == 0 && len(b.Aux) == 0 }
 
-func (b *batch) event(e swarm.Event) {
-	e.Peer = b.c.slot
-	b.in.List = append(b.in.List, e)
+func (b *Batch) event(e swarm.Event) {
+	b.In.List = append(b.In.List, e)
 }
 
-func (b *batch) block(p, begin uint32, data []byte, ck *chunk) {
-	for len(b.blocks) < len(b.in.List) {
-		b.blocks = append(b.blocks, blockRef{})
+func (b *Batch) block(p, begin uint32, data []byte, ck *Chunk) {
+	for len(b.Blocks) < len(b.In.List) {
+		b.Blocks = append(b.Blocks, BlockRef{})
 	}
-	b.blocks = append(b.blocks, blockRef{data, ck})
+	b.Blocks = append(b.Blocks, BlockRef{data, ck})
 	b.event(swarm.Event{Kind: swarm.GotBlock, P: p, B: begin, N: uint32(len(data))})
 }
 
@@ -62,7 +60,7 @@ var plain = map[wire.ID]swarm.Kind{
 
 // message turns one frame into an event. The frame's bytes may be overwritten later:
 // what is kept of anything but a block is copied.
-func (b *batch) message(frame []byte, ck *chunk) error {
+func (b *Batch) message(frame []byte, ck *Chunk) error {
 	if len(frame) == 0 {
 		return nil // keep-alive
 	}
@@ -79,7 +77,7 @@ func (b *batch) message(frame []byte, ck *chunk) error {
 	case wire.Have, wire.SuggestPiece, wire.AllowedFast:
 		return b.pieceMessage(id, payload)
 	case wire.Choke, wire.Unchoke, wire.Interested, wire.NotInterested, wire.HaveAll, wire.HaveNone:
-		if len(payload) != 0 || id >= wire.HaveAll && !b.c.fast() {
+		if len(payload) != 0 || id >= wire.HaveAll && !b.fast {
 			return wire.ErrMalformed
 		}
 		b.event(swarm.Event{Kind: plain[id]})
@@ -90,13 +88,13 @@ func (b *batch) message(frame []byte, ck *chunk) error {
 	case wire.Extended:
 		return b.extended(payload)
 	case wire.HashRequest, wire.Hashes, wire.HashReject:
-		b.aux = append(b.aux, aux{id: id, body: append([]byte(nil), payload...)})
+		b.Aux = append(b.Aux, Aux{ID: id, Body: append([]byte(nil), payload...)})
 		return nil
 	}
 	return nil // unknown messages are ignored (BEP 3 leaves room for new ones)
 }
 
-func (b *batch) blockMessage(id wire.ID, payload []byte) error {
+func (b *Batch) blockMessage(id wire.ID, payload []byte) error {
 	m, err := wire.ParseRequest(payload)
 	if err != nil {
 		return err
@@ -112,7 +110,7 @@ func (b *batch) blockMessage(id wire.ID, payload []byte) error {
 	return nil
 }
 
-func (b *batch) pieceMessage(id wire.ID, payload []byte) error {
+func (b *Batch) pieceMessage(id wire.ID, payload []byte) error {
 	m, err := wire.ParseHave(payload)
 	if err != nil {
 		return err
@@ -124,7 +122,7 @@ func (b *batch) pieceMessage(id wire.ID, payload []byte) error {
 	case wire.AllowedFast:
 		kind = swarm.GotAllowedFast
 	}
-	if kind != swarm.GotHave && !b.c.fast() {
+	if kind != swarm.GotHave && !b.fast {
 		return wire.ErrMalformed
 	}
 	b.event(swarm.Event{Kind: kind, P: m.Piece})
@@ -132,7 +130,7 @@ func (b *batch) pieceMessage(id wire.ID, payload []byte) error {
 }
 
 // extended sorts the messages of BEP 10 by our own numbers, which we gave the peer.
-func (b *batch) extended(payload []byte) error {
+func (b *Batch) extended(payload []byte) error {
 	ext, body, err := wire.ParseExtended(payload)
 	if err != nil {
 		return err
@@ -147,12 +145,12 @@ func (b *batch) extended(payload []byte) error {
 	case ext == wire.ExtMetadata:
 		return b.metadata(body)
 	default:
-		b.aux = append(b.aux, aux{id: wire.Extended, ext: ext, body: append([]byte(nil), body...)})
+		b.Aux = append(b.Aux, Aux{ID: wire.Extended, Ext: ext, Body: append([]byte(nil), body...)})
 	}
 	return nil
 }
 
-func (b *batch) metadata(body []byte) error {
+func (b *Batch) metadata(body []byte) error {
 	m, err := wire.ParseMetadata(body)
 	if err != nil {
 		return err
@@ -170,4 +168,13 @@ func (b *batch) metadata(body []byte) error {
 	}
 	b.event(e)
 	return nil
+}
+
+// Drop releases the blocks of a batch that nobody takes.
+func (b *Batch) Drop() {
+	for _, k := range b.Blocks {
+		if k.Chunk != nil {
+			k.Chunk.Release()
+		}
+	}
 }
