@@ -9,7 +9,7 @@ ses = lt.session({
     'listen_interfaces': '%s:%d' % (o['host'], o['port']), 'outgoing_interfaces': o['host'],
     'enable_dht': False, 'enable_lsd': False, 'enable_upnp': False, 'enable_natpmp': False,
     'enable_incoming_utp': False, 'enable_outgoing_utp': False, 'allow_multiple_connections_per_ip': True,
-    'in_enc_policy': 2, 'out_enc_policy': 2, 'rate_limit_ip_overhead': False, 'announce_to_all_trackers': True, 'stop_tracker_timeout': 1,
+    'in_enc_policy': 2, 'out_enc_policy': 2, 'rate_limit_ip_overhead': False, 'announce_to_all_trackers': True, 'stop_tracker_timeout': 1, 'min_reconnect_time': 1,
     'alert_mask': lt.alert.category_t.status_notification | lt.alert.category_t.error_notification})
 if o.get('magnet'):
     p = lt.parse_magnet_uri(o['magnet'])

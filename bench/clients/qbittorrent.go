@@ -169,7 +169,9 @@ func (w *qbittorrentWeb) known(ctx context.Context, seed bool) (bool, error) {
 		return false, fmt.Errorf("%d torrents: %w", len(list), err)
 	}
 	w.hash = list[0].Hash
-	return !seed || list[0].Progress == 1, fmt.Errorf("%+v", list[0])
+	// stalledUP and uploading are the states of a seed; before them it refuses peers.
+	up := list[0].State == "uploading" || strings.HasSuffix(list[0].State, "UP")
+	return !seed || list[0].Progress == 1 && up, fmt.Errorf("%+v", list[0])
 }
 
 // connect dials a peer.

@@ -18,8 +18,19 @@ import (
 // set for the rest of the run by [BuildShoal].
 const ShoalPath = "SHOAL_LAB_BINARY"
 
-// errNoShoal is what Find says when there is nothing to build.
-var errNoShoal = errors.New("no binary: cmd/shoal does not build or was not built")
+// noShoal names the environment variable that says why there is no binary.
+const noShoal = "SHOAL_LAB_NO_BINARY"
+
+// shoalPath is the binary, or why there is none.
+func shoalPath() (string, error) {
+	if path := os.Getenv(ShoalPath); path != "" {
+		return path, nil
+	}
+	if why := os.Getenv(noShoal); why != "" {
+		return "", errors.New(why)
+	}
+	return "", errors.New("not built")
+}
 
 // BuildShoal builds the shoal binary of this module into dir. Call it before
 // [Isolate]: a build may have to fetch modules.
@@ -35,7 +46,8 @@ func BuildShoal(dir string) error {
 	build := exec.Command("go", "build", "-trimpath", "-o", path, "./cmd/shoal")
 	build.Dir = strings.TrimSpace(string(root))
 	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("clients: go build ./cmd/shoal: %w: %s", err, out)
+		err = fmt.Errorf("go build ./cmd/shoal: %w: %s", err, out)
+		return errors.Join(err, os.Setenv(noShoal, err.Error()))
 	}
 	return os.Setenv(ShoalPath, path)
 }
@@ -45,9 +57,9 @@ func Shoal() *Client {
 	return &Client{
 		Name: "shoal", Formats: V1 | V2 | Hybrid, Magnets: true, Dials: true, DialsLoopback: true,
 		find: func() (string, error) {
-			path := os.Getenv(ShoalPath)
-			if path == "" {
-				return "", errNoShoal
+			path, err := shoalPath()
+			if err != nil {
+				return "", err
 			}
 			return installed(path, "version")
 		},
@@ -79,9 +91,9 @@ func (s *ShoalNode) Global() []string {
 
 // Run starts a command of this node in the background.
 func (s *ShoalNode) Run(args ...string) (*Process, error) {
-	path := os.Getenv(ShoalPath)
-	if path == "" {
-		return nil, errNoShoal
+	path, err := shoalPath()
+	if err != nil {
+		return nil, err
 	}
 	name := fmt.Sprintf("shoal-%s-%s", args[0], s.Host)
 	return s.lab.Run(Command{Name: name, Path: path, Args: append(args, s.Global()...), Logs: s.dir})
