@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"shoal/internal/adapter/store/disk"
@@ -23,10 +24,13 @@ func (c *Content) Sync(ctx context.Context) error {
 	files, folders := c.unsynced, c.folders
 	c.unsynced, c.folders = nil, make(map[string]struct{})
 	c.mu.Unlock()
-	done, err := c.syncFiles(ctx, files)
+	done, all, err := c.syncFiles(ctx, files)
 	if err != nil {
 		c.restore(files[done:], folders)
 		return err
+	}
+	if all {
+		return ctx.Err()
 	}
 	for key := range folders {
 		if err := c.syncFolder(key); err != nil {
@@ -43,9 +47,7 @@ func (c *Content) restore(files []int, folders map[string]struct{}) {
 	defer c.mu.Unlock()
 	for _, f := range files {
 		st := c.slot(f)
-		if st.flags.Or(unsynced)&unsynced == 0 {
-			c.unsynced = append(c.unsynced, f)
-		} else if !containsInt(c.unsynced, f) {
+		if old := st.flags.Or(unsynced); old&unsynced == 0 || !slices.Contains(c.unsynced, f) {
 			c.unsynced = append(c.unsynced, f)
 		}
 	}
@@ -61,8 +63,9 @@ func (c *Content) slot(f int) *fileState {
 	return &c.files[f]
 }
 
-// syncFiles flushes files and tells how many are done.
-func (c *Content) syncFiles(ctx context.Context, files []int) (int, error) {
+// syncFiles flushes files and tells how many are done, and whether the folders
+// were flushed along with them.
+func (c *Content) syncFiles(ctx context.Context, files []int) (done int, all bool, err error) {
 	// The mark goes first: a write that comes while flushing sets it again
 	// and is left to the next Sync.
 	if len(files) >= manyFiles {
@@ -71,22 +74,22 @@ func (c *Content) syncFiles(ctx context.Context, files []int) (int, error) {
 		}
 		err := c.syncEverything()
 		if err == nil {
-			return len(files), nil
+			return len(files), true, nil
 		}
 		if !errors.Is(err, errors.ErrUnsupported) {
-			return 0, err
+			return 0, false, err
 		}
 	}
 	for n, f := range files {
 		if err := ctx.Err(); err != nil {
-			return n, err
+			return n, false, err
 		}
 		c.slot(f).flags.And(^unsynced)
 		if err := c.syncFile(f); err != nil {
-			return n, err
+			return n, false, err
 		}
 	}
-	return len(files), nil
+	return len(files), false, nil
 }
 
 // syncEverything flushes the file systems of the content and of the parts.
@@ -152,13 +155,4 @@ func (c *Content) syncFolder(key string) error {
 		err = dir.Sync()
 	}
 	return disk.Fault("sync", c.fullPath(comps), err)
-}
-
-func containsInt(list []int, n int) bool {
-	for _, v := range list {
-		if v == n {
-			return true
-		}
-	}
-	return false
 }
