@@ -34,8 +34,10 @@ type leafAsk struct {
 	rng   wire.HashRange
 }
 
-// maxLeafAsks bounds them; swarm remembers as many failed pieces.
-const maxLeafAsks = 64
+const (
+	maxLeafAsks = 64                // swarm remembers as many failed pieces
+	maxLeaves   = metainfo.LayerRun // what BEP 52 wants asked for at most, and link takes in one message
+)
 
 // start begins to fetch what is missing, layers of wanted files first. unknown are pieces
 // with data on the disk that no known hash can judge.
@@ -254,7 +256,7 @@ func (s *Share) askLeaves(c *conn, piece int) {
 	info := s.meta.Info
 	f := info.FileAt(int64(piece) * info.PieceLength)
 	width := info.PieceWidth(piece)
-	if f < 0 || width < 2 || width > wire.MaxHashes || !c.v2 {
+	if f < 0 || width < 2 || width > maxLeaves || !c.v2 {
 		return
 	}
 	if _, known := s.meta.PieceV2(piece); !known {
