@@ -290,3 +290,27 @@ func TestParseMetainfo(t *testing.T) {
 		t.Errorf("bad link: %v", err)
 	}
 }
+
+// TestPages keeps docs/cli.md and docs/formats/api.md in step with the kinds and
+// events.
+func TestPages(t *testing.T) {
+	cli, err := os.ReadFile("../../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range Kinds() {
+		if row := fmt.Sprintf("| %s | %d | %d | %s |", k, k.Status(), k.Exit(), k.Title()); !strings.Contains(string(cli), row) {
+			t.Errorf("docs/cli.md lacks %s", row)
+		}
+	}
+	page, err := os.ReadFile("../../../docs/formats/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []string{EventReady, EventShare, EventRemoved, EventProgress, EventDone, EventChanged, EventPenalised, EventTracker,
+		EventNotice, EventMissed, EventHashing, EventResult, EventProblem} {
+		if !strings.Contains(string(page), "| "+e+" |") {
+			t.Errorf("docs/formats/api.md lacks the event %s", e)
+		}
+	}
+}

@@ -148,7 +148,7 @@ func (g *schemas) of(t reflect.Type) object {
 	case reflect.String:
 		return object{"type": "string"}
 	}
-	panic(fmt.Sprintf("httpd: no schema for %s", t)) // when the program starts, so any test finds it
+	panic(fmt.Sprintf("httpd: no schema for %s", t)) // a field that any test of the document finds
 }
 
 // structOf is the schema of a struct; embedded ones are laid flat, as JSON does.

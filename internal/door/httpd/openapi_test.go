@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,25 @@ func TestDocumentAndHandlersAgree(t *testing.T) {
 	for r := range described {
 		if !slices.Contains(served, r) && !strings.Contains(r, "/debug/pprof") {
 			t.Errorf("%s is described and not served", r)
+		}
+	}
+}
+
+// TestPageListsEveryCall keeps docs/formats/api.md in step with the table.
+func TestPageListsEveryCall(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/formats/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes := httpd.RouteList()
+	for _, r := range routes {
+		if !strings.Contains(string(page), "| "+r+" |") {
+			t.Errorf("docs/formats/api.md lacks %s", r)
+		}
+	}
+	for line := range strings.Lines(string(page)) {
+		if call, _, ok := strings.Cut(strings.TrimPrefix(line, "| "), " |"); ok && strings.Contains(call, " /") && !slices.Contains(routes, call) {
+			t.Errorf("docs/formats/api.md has %s, which is not served", call)
 		}
 	}
 }

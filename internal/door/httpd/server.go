@@ -40,7 +40,7 @@ type Server struct {
 	cfg     Config
 	mux     *http.ServeMux
 	routes  []route
-	openapi []byte
+	openapi func() []byte // made when it is first asked for
 	guess   failures
 	ctx     context.Context // ends when the server closes, and with it every stream
 	stop    context.CancelFunc
@@ -59,7 +59,7 @@ func New(n Node, c Config) *Server {
 		s.routes = append(s.routes, pprofRoutes()...)
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.openapi = openAPI(s.routes)
+	s.openapi = sync.OnceValue(func() []byte { return openAPI(s.routes) })
 	s.mux = s.muxOf(s.routes)
 	return s
 }

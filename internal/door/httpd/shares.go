@@ -288,6 +288,6 @@ func (s *Server) getHealth(c *call) (any, error) {
 }
 
 func (s *Server) getOpenAPI(c *call) (any, error) {
-	writeBytes(c.w, http.StatusOK, "application/json", s.openapi)
+	writeBytes(c.w, http.StatusOK, "application/json", s.openapi())
 	return nil, errAnswered
 }
