@@ -26,7 +26,8 @@ func TestMain(m *testing.M) {
 }
 
 // fakeProgram is the real wiring with a fake node behind it. SHOAL_TEST_FAIL makes
-// the node fail to start, SHOAL_TEST_SICK makes it unwell.
+// the node fail to start, SHOAL_TEST_SICK makes it unwell, SHOAL_TEST_HANG keeps it
+// from ending by itself.
 func fakeProgram() *program {
 	world := new(fakenode.World)
 	return &program{getenv: os.Getenv, stderr: os.Stderr, open: func(_ context.Context, o node.Options) (*engine, error) {
@@ -38,7 +39,13 @@ func fakeProgram() *program {
 		return &engine{
 			door: n.Door(), id: "12D3KooWFake",
 			listen: func() []string { return []string{"127.0.0.1:7463"} },
-			close:  func(context.Context) error { n.Bus.Close(); return nil },
+			close: func(ctx context.Context) error {
+				n.Bus.Close()
+				if os.Getenv("SHOAL_TEST_HANG") != "" {
+					<-ctx.Done()
+				}
+				return ctx.Err()
+			},
 		}, nil
 	}}
 }

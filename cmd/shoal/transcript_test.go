@@ -25,6 +25,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the program prints into te
 //	$ command   run it and wait; its output follows
 //	& command   run it beside and wait for its first line of output
 //	^C          interrupt what runs beside and wait; the rest of its output follows
+//	^C^C        interrupt it until it ends, for a program whose node does not
 //	=NAME text  write a file
 //	! line      a line of standard error
 //	? N         an exit code other than 0
@@ -121,12 +122,15 @@ func (s *stage) play(text string) string {
 			out.WriteString(s.begin(rest))
 		case line == "^C":
 			out.WriteString(line + "\n")
-			out.WriteString(s.interrupt())
+			out.WriteString(s.interrupt(false))
+		case line == "^C^C":
+			out.WriteString(line + "\n")
+			out.WriteString(s.interrupt(true))
 		}
 	}
 	for range s.beside {
 		s.t.Error("something still runs beside")
-		s.interrupt()
+		s.interrupt(true)
 	}
 	return out.String()
 }
@@ -229,15 +233,26 @@ func (s *stage) begin(line string) string {
 	return s.normal(string(first))
 }
 
-func (s *stage) interrupt() string {
+// interrupt sends the signal once, or again and again.
+func (s *stage) interrupt(again bool) string {
 	if len(s.beside) == 0 {
 		s.t.Fatal("nothing runs beside")
 	}
 	p := s.beside[len(s.beside)-1]
 	s.beside = s.beside[:len(s.beside)-1]
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
 	p.cmd.Process.Signal(os.Interrupt)
-	err := <-p.finished
-	return s.show(p.out.String(), p.err.String(), err)
+	for {
+		select {
+		case err := <-p.finished:
+			return s.show(p.out.String(), p.err.String(), err)
+		case <-tick.C:
+			if again {
+				p.cmd.Process.Signal(os.Interrupt)
+			}
+		}
+	}
 }
 
 var changing = []struct {
