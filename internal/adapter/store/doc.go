@@ -1,9 +1,12 @@
 // Package store keeps shares on disk: their content in the person's folders,
 // and the catalog of shares with their resume state in the home.
 //
-// It creates metainfo by hashing files (create.go), reads and writes pieces
-// (content.go, read.go, write.go), checks them again on all cores (verify.go)
-// and remembers what it holds in SQLite (catalog.go, resume.go).
+// It creates metainfo by hashing files (create.go, walk.go, hash.go), opens the
+// content of a share (content.go), reads and writes its pieces (rw.go), gives
+// complete files their names (finish.go), checks pieces again on all cores
+// (verify.go) and decides after a restart what is to be trusted (resume.go).
+// Its inner rooms are disk, the system calls and their errors, and
+// disk/catalog, the database; callers reach both through store.go.
 //
 // Rules that hold everywhere in this package:
 //
