@@ -2,7 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"shoal/internal/adapter/tracker"
@@ -28,6 +31,7 @@ type announcer struct {
 	kick    chan tracker.Event
 	done    chan struct{}
 	started map[string]bool // trackers that know of us
+	silent  atomic.Bool     // end without a word
 	ids     map[string]string
 	// Owned by the share's loop.
 	next   time.Time
@@ -58,15 +62,60 @@ func (s *Share) startAnnouncer() {
 	go a.run()
 }
 
-// stopAnnouncer tells trackers that we go, within stoppedTime.
+// stopAnnouncer tells trackers that we go, within stoppedTime. A share that is only
+// parked is still offered: its trackers are told when the node ends.
 func (s *Share) stopAnnouncer() {
 	a := s.ann
 	if a == nil {
 		return
 	}
 	s.ann = nil
+	a.silent.Store(s.parked)
 	a.cancel()
 	<-a.done
+	if s.parked {
+		s.e.mu.Lock()
+		if r := s.e.shares[s.row.ID]; r != nil {
+			for url := range a.started {
+				r.told = append(r.told, url)
+			}
+		}
+		s.e.mu.Unlock()
+	}
+}
+
+// farewell tells the trackers of parked shares that we go, as far as ctx leaves time.
+func (e *Engine) farewell(ctx context.Context) {
+	type call struct {
+		url string
+		r   tracker.Request
+	}
+	var calls []call
+	e.mu.Lock()
+	for _, r := range e.shares {
+		for _, url := range r.told {
+			for _, name := range r.hash.Wire() {
+				calls = append(calls, call{url, tracker.Request{InfoHash: name, PeerID: e.peerID, Port: e.port,
+					Uploaded: r.row.Uploaded, Downloaded: r.row.Downloaded, Event: tracker.Stopped, NumWant: -1, Key: e.key}})
+			}
+		}
+	}
+	e.mu.Unlock()
+	places := make(chan struct{}, 32)
+	var wg sync.WaitGroup
+	for _, c := range calls {
+		select {
+		case places <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		wg.Add(1)
+		go func() {
+			defer func() { <-places; wg.Done() }()
+			_, _ = e.cfg.Tracker.Announce(ctx, c.url, c.r) // nobody is left to tell
+		}()
+	}
+	wg.Wait()
 }
 
 // announceCompleted tells trackers that the share is complete now.
@@ -88,7 +137,11 @@ func (s *Share) nextAnnounce() time.Time {
 
 func (a *announcer) run() {
 	defer close(a.done)
-	defer a.stop()
+	defer func() {
+		if !a.silent.Load() {
+			a.stop()
+		}
+	}()
 	event := tracker.Started
 	wait := announceFail
 	for {
@@ -131,7 +184,7 @@ func (a *announcer) round(event tracker.Event) (time.Duration, bool) {
 		res, err := a.ask(ctx, url, e)
 		a.report(url, res, err)
 		if err != nil {
-			a.tiers.Failed(url)
+			a.failed(url, err)
 			continue
 		}
 		a.tiers.Succeeded(url)
@@ -141,6 +194,17 @@ func (a *announcer) round(event tracker.Event) (time.Duration, bool) {
 		}
 		return max(res.Interval, res.MinInterval), true
 	}
+}
+
+// failed goes on to the next tracker; one that never wants to hear of us again (BEP 31)
+// is left out.
+func (a *announcer) failed(url string, err error) {
+	var f *tracker.Failure
+	if errors.As(err, &f) && f.Never {
+		a.tiers.Remove(url)
+		return
+	}
+	a.tiers.Failed(url)
 }
 
 // ask announces under each name of the share: a hybrid has two swarms at a tracker.
@@ -182,7 +246,7 @@ func (a *announcer) request(event tracker.Event) (r tracker.Request, names [][20
 		r = tracker.Request{PeerID: s.e.peerID, Port: s.e.port, Uploaded: s.row.Uploaded, Downloaded: s.row.Downloaded,
 			Left: s.bytesLeft(), Event: event, NumWant: numWant, Key: s.e.key}
 		if s.row.Complete || event == tracker.Stopped {
-			r.NumWant = 0
+			r.NumWant = -1
 		}
 		names = s.hash.Wire()
 	}

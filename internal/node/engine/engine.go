@@ -146,6 +146,9 @@ func (e *Engine) Close(ctx context.Context) error {
 	for _, s := range running {
 		go s.post(msg{kind: msgCall, call: func() { s.stopping = true }})
 	}
+	bye, cancel := context.WithTimeout(ctx, stoppedTime)
+	defer cancel()
+	e.farewell(bye)
 	for _, s := range running {
 		select {
 		case <-s.done:

@@ -22,6 +22,7 @@ type entry struct {
 	share  *Share        // nil while parked
 	ending chan struct{} // of the Share before, which may still be writing
 	status *Status       // of a parked share
+	told   []string      // trackers that know of a parked share
 	next   time.Time     // when its trackers want to hear of it; zero: it has none, or never
 }
 
@@ -72,6 +73,7 @@ func (e *Engine) start(r *entry, spec Spec, meta *metainfo.Metainfo) *Share {
 	}
 	s.status.Store(r.status)
 	before := r.ending
+	r.told = nil
 	r.share, r.ending = s, s.done
 	e.wg.Add(1)
 	go func() {
@@ -274,7 +276,7 @@ func (e *Engine) ended(s *Share) {
 // park ends the loop of a quiet share; an incoming connection, a command or a due
 // announce starts it again.
 func (s *Share) park() {
-	s.stopping = true
+	s.stopping, s.parked = true, true
 	e := s.e
 	e.mu.Lock()
 	if r := e.shares[s.row.ID]; r != nil && r.share == s {

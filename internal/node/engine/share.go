@@ -86,6 +86,7 @@ type Share struct {
 	gone        map[int]bool // files that somebody changed
 	v2Only      bool         // the v1 hashes are wrong
 	saving      bool
+	parked      bool // ended because nobody needs it now
 	wrote       bool
 	removed     bool
 	removeData  bool
@@ -97,6 +98,7 @@ type Share struct {
 	quietSince  time.Time
 	lastDialErr error
 	wantedBytes int64 // -1 until counted
+	linkText    string
 }
 
 type baseTotals struct{ down, up, wasted int64 }

@@ -168,6 +168,7 @@ func (s *Share) publish() {
 		}
 	}
 	if s.meta != nil {
+		st.Link = s.link()
 		s.progress(st)
 	}
 	if s.row.Complete {
@@ -175,6 +176,14 @@ func (s *Share) publish() {
 		st.Sources = s.sources()
 	}
 	s.status.Store(st)
+}
+
+// link is the magnet link with everything that the metainfo tells.
+func (s *Share) link() string {
+	if s.linkText == "" {
+		s.linkText = s.meta.Magnet().String()
+	}
+	return s.linkText
 }
 
 // progress counts verified bytes of wanted files: whole pieces, less what of them lies in
@@ -249,7 +258,10 @@ func baseStatus(row store.Row, h metainfo.InfoHash) *Status {
 		Path: filepath.Join(row.Dir, row.Name), Complete: row.Complete, Downloaded: row.Downloaded,
 		Uploaded: row.Uploaded, Wasted: row.Wasted, Up: row.UpLimit, Down: row.DownLimit,
 		Added: row.Added, Completed: row.Completed, Bytes: row.Bytes, Wanted: row.Bytes,
-		Files: row.Files, Pieces: row.Pieces}
+		Files: row.Files, Pieces: row.Pieces, Link: row.Link}
+	if st.Link == "" {
+		st.Link = metainfo.Magnet{Hash: h, Name: row.Name}.String()
+	}
 	if row.Base != "" {
 		st.Path = filepath.Join(row.Dir, row.Base)
 	}
