@@ -31,7 +31,8 @@ var rewrite = flag.Bool("rewrite", false, "write what the program prints into te
 //	? N         an exit code other than 0
 //	< text      standard input of the next command
 //
-// Everything else is a line of standard output. What differs between runs is
+// Everything else is a line of standard output, with "| " before it if it is empty
+// or begins like one of these. What differs between runs is
 // replaced: $DIR, PORT, PID, TIME. With -rewrite the files are made anew; read
 // the difference before you keep it.
 func TestTranscripts(t *testing.T) {
@@ -105,7 +106,7 @@ func (s *stage) play(text string) string {
 			sign, rest = line[:2], line[2:]
 		}
 		switch {
-		case sign == "# " || line == "" || line == "#":
+		case sign == "# ":
 			out.WriteString(line + "\n")
 		case line[0] == '=':
 			out.WriteString(line + "\n")
@@ -194,7 +195,10 @@ func (s *stage) run(line string) string {
 func (s *stage) show(stdout, stderr string, err error) string {
 	var b strings.Builder
 	for line := range strings.Lines(stdout) {
-		b.WriteString(strings.TrimSuffix(line, "\n") + "\n")
+		if line = strings.TrimSuffix(line, "\n"); line == "" || strings.ContainsRune("#$&=<^!?", rune(line[0])) {
+			line = "| " + line
+		}
+		b.WriteString(line + "\n")
 	}
 	for line := range strings.Lines(stderr) {
 		b.WriteString("! " + strings.TrimSuffix(line, "\n") + "\n")

@@ -62,7 +62,7 @@ type StartOptions struct {
 	Offline    bool // look after the catalog only: no listening, dialling or announcing
 	Quiet      bool // log errors only: the command tells the person what matters
 
-	Limits api.LimitChange // of the whole node, while it runs
+	Limits api.LimitChange // of the whole node, set as `limit` does
 }
 
 // Env is the world a command runs in.
