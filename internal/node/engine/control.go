@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"errors"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"sort"
 	"time"
 
@@ -397,7 +399,7 @@ func (e *Engine) Torrent(id string) ([]byte, error) {
 	r, err := e.entry(id)
 	var path string
 	if err == nil {
-		path = e.torrentPath(r.row.ID)
+		path = filepath.Join(e.torrents(), r.row.ID+".torrent")
 		if r.row.Link != "" && (r.share == nil || !r.share.described()) {
 			err = ErrNotReady
 		}
@@ -450,7 +452,7 @@ func (e *Engine) Remove(id string, data bool) (Status, []string, error) {
 	if derr := e.cfg.Catalog.Delete(r.row.ID); err == nil {
 		err = derr
 	}
-	os.Remove(e.torrentPath(r.row.ID))
+	err = errors.Join(err, store.RemoveTorrent(e.torrents(), r.row.ID))
 	os.Remove(e.partsPath(r.row.ID))
 	e.tell(Event{Kind: EventRemoved, ID: r.row.ID, Name: r.row.Name})
 	return st, kept, err

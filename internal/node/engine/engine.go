@@ -325,10 +325,8 @@ func (e *Engine) running() []*Share {
 	return list
 }
 
-// torrentPath is where the share's .torrent is kept: it is the truth about the share.
-func (e *Engine) torrentPath(id string) string {
-	return filepath.Join(e.cfg.Home, "torrents", id+".torrent")
-}
+// torrents is the folder of the .torrent files: they are the truth about the shares.
+func (e *Engine) torrents() string { return filepath.Join(e.cfg.Home, "torrents") }
 
 func (e *Engine) partsPath(id string) string {
 	return filepath.Join(e.cfg.Home, "parts", id)

@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 
+	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
@@ -176,9 +177,9 @@ func (l *layerState) save(s *Share) {
 		}
 	}
 	l.saving, l.unsaved = true, false
-	path, m := s.e.torrentPath(s.id()), s.meta
+	m, row := s.meta, s.row
 	s.e.disk.run(func() {
-		err := saveTorrent(path, m.Bytes())
+		err := store.SaveTorrent(s.e.torrents(), m, row)
 		s.post(msg{kind: msgCall, call: func() {
 			l.saving = false
 			if err != nil {

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"time"
 
 	"shoal/internal/adapter/store"
@@ -315,26 +314,3 @@ func (s *Share) dropWaiting() {
 
 // failRetry is when a share that the environment stopped is tried again.
 const failRetry = 10 * time.Second
-
-// saveTorrent keeps the .torrent in the home: written to a side file, synced, renamed.
-func saveTorrent(path string, b []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
-}

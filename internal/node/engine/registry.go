@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"time"
 
 	"shoal/internal/adapter/store"
@@ -91,16 +89,9 @@ func (e *Engine) start(r *entry, spec Spec, meta *metainfo.Metainfo) *Share {
 
 // readTorrent reads the home's copy of a .torrent.
 func (e *Engine) readTorrent(id string) (*metainfo.Metainfo, error) {
-	b, err := os.ReadFile(e.torrentPath(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the home's copy of this share's .torrent is missing; remove the share and add it again")
-	}
+	m, err := store.LoadTorrent(e.torrents(), id)
 	if err != nil {
-		return nil, err
-	}
-	m, err := metainfo.ParseIncomplete(b) // a link's layers may still be missing
-	if err != nil {
-		return nil, fmt.Errorf("the home's copy of this share's .torrent is damaged (%w); remove the share and add it again", err)
+		return nil, fmt.Errorf("the home's copy of this share's .torrent cannot be used (%w); remove the share and add it again", err)
 	}
 	return m, nil
 }
@@ -142,13 +133,11 @@ func (e *Engine) Add(spec Spec) (Status, error) {
 	}
 	row := rowOf(spec, hash)
 	r := &entry{row: row, hash: hash, status: parkedStatus(row, hash)}
-	if spec.Meta != nil {
-		if err := saveTorrent(e.torrentPath(row.ID), spec.Meta.Bytes()); err != nil {
-			e.mu.Unlock()
-			return Status{}, err
-		}
+	err := store.SaveTorrent(e.torrents(), spec.Meta, row)
+	if err == nil {
+		err = e.cfg.Catalog.Put(row)
 	}
-	if err := e.cfg.Catalog.Put(r.row); err != nil {
+	if err != nil {
 		e.mu.Unlock()
 		return Status{}, err
 	}
@@ -216,9 +205,6 @@ func (e *Engine) addAgain(r *entry, spec Spec) (Status, error) {
 // that is known now.
 func (e *Engine) described(s *Share, m *metainfo.Metainfo) error {
 	id := m.Hash.ID()
-	if err := saveTorrent(e.torrentPath(id), m.Bytes()); err != nil {
-		return err
-	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old := s.row.ID
@@ -240,9 +226,12 @@ func (e *Engine) described(s *Share, m *metainfo.Metainfo) error {
 		e.shares[id] = r
 		e.alias[old] = id
 		e.saver.forget(old)
-		if err := e.cfg.Catalog.Delete(old); err != nil {
+		if err := errors.Join(e.cfg.Catalog.Delete(old), store.RemoveTorrent(e.torrents(), old)); err != nil {
 			return err
 		}
+	}
+	if err := store.SaveTorrent(e.torrents(), m, s.row); err != nil {
+		return err
 	}
 	return e.cfg.Catalog.Put(s.row)
 }

@@ -85,7 +85,7 @@ func LoadTorrent(dir, id string) (*metainfo.Metainfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := metainfo.Parse(b)
+	m, err := metainfo.ParseIncomplete(b) // the layers of a link's share may still be missing
 	if err != nil {
 		return nil, &disk.Error{Op: "read", Path: p, Err: err}
 	}
