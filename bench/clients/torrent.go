@@ -29,7 +29,8 @@ type MakeRequest struct {
 
 // Made is what a maker says of its torrent.
 type Made struct {
-	Seconds float64 `json:"seconds"` // of the creation itself where known, else of the program
+	Seconds float64 `json:"seconds"` // of the creation by the program's own count, else Wall
+	Wall    float64 `json:"-"`       // seconds from the program's start to its end, or its answer
 	V1      string  `json:"v1"`      // info hashes in hex, libtorrent only
 	V2      string  `json:"v2"`
 	Magnet  string  `json:"magnet"` // libtorrent only
@@ -87,7 +88,8 @@ func (m *Maker) Make(ctx context.Context, r MakeRequest) (Made, error) {
 		}
 		return made, fmt.Errorf("clients: %s: %w", m.Name, err)
 	}
-	made.Seconds = time.Since(began).Seconds()
+	made.Wall = time.Since(began).Seconds()
+	made.Seconds = made.Wall
 	if m.Name == "libtorrent" {
 		if err := json.Unmarshal(out, &made); err != nil {
 			return made, fmt.Errorf("clients: %s: %w", m.Name, err)
@@ -122,4 +124,19 @@ func libtorrentCreate(r MakeRequest) (string, []string, error) {
 	arg, err := json.Marshal(map[string]any{"path": r.Path, "format": r.Format.String(), "piece": r.Piece, "out": r.Out,
 		"tracker": r.Tracker})
 	return py[0], []string{"-c", libtorrentMake, string(arg)}, err
+}
+
+// MakeWithShoal publishes a path in a new home and stops. Seconds are shoal's own
+// count of the creation; CPU and memory are the whole process's until its line.
+func MakeWithShoal(ctx context.Context, l *Lab, r MakeRequest) (made Made, shared Shared, err error) {
+	began := time.Now()
+	n, shared, err := ShareWithShoal(ctx, l, r.Path, "", "--format", r.Format.String(), "--piece-size", strconv.Itoa(r.Piece))
+	if err != nil {
+		return made, shared, err
+	}
+	wall := time.Since(began).Seconds()
+	u := n.Process.Sample()
+	n.Process.Stop()
+	return Made{Wall: wall, Seconds: shared.Seconds, V1: shared.V1, V2: shared.V2, Magnet: shared.Link, Pieces: shared.Pieces, CPU: u.CPU(), PeakRSS: u.PeakRSS},
+		shared, nil
 }

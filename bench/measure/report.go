@@ -48,3 +48,17 @@ func (r Report) Finish(w io.Writer, machine string, tables ...*Table) error {
 	fmt.Fprintf(&b, "Machine: %s.\n", machine)
 	return os.WriteFile(r.Markdown, []byte(b.String()), 0o644)
 }
+
+// OpenReport makes a report; the run lines are appended to a file unless it is empty.
+func OpenReport(lines, markdown string) (Report, func() error, error) {
+	r := Report{Markdown: markdown}
+	if lines == "" {
+		return r, func() error { return nil }, nil
+	}
+	f, err := os.OpenFile(lines, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return r, nil, fmt.Errorf("measure: %w", err)
+	}
+	r.Lines = f
+	return r, f.Close, nil
+}

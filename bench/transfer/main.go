@@ -20,11 +20,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"shoal/bench/clients"
@@ -63,34 +61,8 @@ func main() {
 		}
 		return
 	}
-	os.Exit(realMain())
-}
-
-func realMain() int {
 	o := flags()
-	if !clients.Isolated() {
-		dir, err := os.MkdirTemp("", "shoal-bench-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		if strings.Contains(o.programs+",", "shoal") {
-			if err := clients.BuildShoal(dir); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-			}
-		}
-		if code, again := clients.Isolate(); again {
-			return code
-		}
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, o); err != nil {
-		fmt.Fprintln(os.Stderr, "transfer:", err)
-		return 1
-	}
-	return 0
+	os.Exit(clients.Main("transfer", func(ctx context.Context) error { return run(ctx, o) }))
 }
 
 func flags() options {
@@ -118,15 +90,11 @@ func run(ctx context.Context, o options) error {
 	}
 	defer os.RemoveAll(work)
 	b := &bench{runs: o.runs, timeout: o.timeout, work: work, places: map[string]place{}, torrents: map[string]string{}}
-	b.report.Markdown = o.markdown
-	if o.json != "" {
-		f, err := os.OpenFile(o.json, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		b.report.Lines = f
+	var closeReport func() error
+	if b.report, closeReport, err = measure.OpenReport(o.json, o.markdown); err != nil {
+		return err
 	}
+	defer closeReport()
 	if b.rows, err = parseRows(o.programs); err != nil {
 		return err
 	}
