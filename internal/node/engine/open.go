@@ -246,6 +246,7 @@ func (s *Share) ready(o opened) {
 	}
 	s.completeIfDone()
 	s.e.keep(s)
+	s.dialSome()
 }
 
 // admit greets those who came while the disk was being looked at.
