@@ -205,10 +205,10 @@ func (m *metadata) stuck(t *T) bool {
 }
 
 // serveMeta answers a request for metadata; one that asks for more than twice the whole
-// is refused.
+// is refused. The driver may have the dictionary before SetInfo, and refuses if it has not.
 func (t *T) serveMeta(p *peer, piece uint32) {
 	p.metaServed++
-	if t.info == nil || p.metaServed > 2*MaxMetadata/MetaPieceLen {
+	if p.metaServed > 2*MaxMetadata/MetaPieceLen {
 		t.out.sendPiece(SendMetaReject, p.id, piece)
 		return
 	}

@@ -295,6 +295,10 @@ func (s *Share) event(e swarm.Event) { s.in.List = append(s.in.List, e) }
 // takeBatch gives one read's messages to the swarm.
 func (s *Share) takeBatch(c *conn, b *link.Batch) {
 	if c.up {
+		// First, for an answer to what the events ask may need the peer's handshake (BEP 10).
+		for i := range b.Aux {
+			s.auxiliary(c, &b.Aux[i])
+		}
 		if len(b.In.List) > 0 {
 			if len(s.in.List) > 0 { // keep the order of what came before
 				s.step(&s.in, nil, nil)
@@ -304,9 +308,6 @@ func (s *Share) takeBatch(c *conn, b *link.Batch) {
 				b.In.List[i].Peer = c.slot
 			}
 			s.step(&b.In, c, b)
-		}
-		for i := range b.Aux {
-			s.auxiliary(c, &b.Aux[i])
 		}
 	} else {
 		b.Drop()
