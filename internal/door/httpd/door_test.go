@@ -412,7 +412,7 @@ func TestMetricsText(t *testing.T) {
 		{Name: "shoal_b", Help: "None.", Kind: api.Gauge},
 	}))
 	want := "# HELP shoal_a_total Two\\nlines \\\\.\n# TYPE shoal_a_total counter\n" +
-		"shoal_a_total{x=\"a\\\"b\\n\uFFFD\",y=\"\"} 1e+09\nshoal_a_total 0.25\n" +
+		"shoal_a_total{x=\"a\\\"b\\n\uFFFD\",y=\"\"} 1000000000\nshoal_a_total 0.25\n" +
 		"# HELP shoal_b None.\n# TYPE shoal_b gauge\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -24,8 +24,6 @@ func doorMetrics() []api.Metric {
 	return []api.Metric{
 		{Name: "shoal_build_info", Help: "Version of the program; the value is always 1.", Kind: api.Gauge,
 			Samples: []api.Sample{{Labels: [][2]string{{"version", api.Version}, {"go", runtime.Version()}}, Value: 1}}},
-		{Name: "shoal_goroutines", Help: "Goroutines of the process.", Kind: api.Gauge,
-			Samples: []api.Sample{{Value: float64(runtime.NumGoroutine())}}},
 	}
 }
 
@@ -63,6 +61,9 @@ func metricValue(f float64) string {
 		return "+Inf"
 	case math.IsInf(f, -1):
 		return "-Inf"
+	}
+	if f == math.Trunc(f) && math.Abs(f) < 1e15 {
+		return strconv.FormatFloat(f, 'f', -1, 64)
 	}
 	return strconv.FormatFloat(f, 'g', -1, 64)
 }
