@@ -1,6 +1,9 @@
 package swarm
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Bounds of what is remembered about bad peers.
 const (
@@ -12,15 +15,19 @@ const (
 // blame finds who sent a bad block. When a piece fails its hash, the digest and the
 // sender of each of its blocks are kept. When the piece later passes, a block whose
 // digest differs was bad, and its sender is banned: nobody else can be hit. A piece
-// that came from one peer alone needs no second round.
+// that came from one peer alone needs no second round; so a piece that failed is fetched
+// by one peer alone, and who had a part in the failure is on parole: it fetches whole
+// pieces alone until one has passed.
 type blame struct {
 	bans     map[Key]struct{}
 	order    []Key
 	failures map[uint32]*failure
 }
 
+// failure is a piece that failed: the senders, and which of them sent each block.
 type failure struct {
-	who     []Key
+	senders []sender
+	from    []uint16
 	digests []byte
 }
 
@@ -60,9 +67,17 @@ func (t *T) pieceEvent(e *Event) {
 		t.pieceLost(e.P)
 	case PieceFailed:
 		if o := t.opened(e.P); o != nil {
+			t.cancelAsked(o)
 			t.reopen(o)
-			o.suspect = t.blame.failures[e.P] != nil
+			t.parkUnwanted(o)
 		}
+	}
+}
+
+// parkUnwanted closes an open piece that lost its priority while its verdict was awaited.
+func (t *T) parkUnwanted(o *openPiece) {
+	if t.prio[o.p] == 0 {
+		t.shut(o)
 	}
 }
 
@@ -81,7 +96,12 @@ func (t *T) pieceGood(e *Event) {
 		return
 	}
 	if o := t.opened(p); o != nil {
-		t.shut(o)
+		if o.full {
+			t.endParole(o)
+			t.shut(o)
+		} else {
+			t.abandon(o) // found on the disk while it was being fetched
+		}
 	}
 	t.unwant(p)
 	t.have.set(p)
@@ -96,29 +116,68 @@ func (t *T) pieceGood(e *Event) {
 		}
 	}
 	for _, id := range t.live {
-		if q := t.peers[id]; !q.closing && q.bits != nil && !q.has(p) {
+		// Also to those that have it: a seed that does not know what we have cannot tell
+		// which pieces it is the only source of.
+		if q := t.peers[id]; !q.closing && q.bits != nil {
 			t.out.sendPiece(SendHave, id, p)
 		}
 	}
 	t.afterNeed()
 }
 
-// convict bans the senders of blocks whose digest is not that of the good piece.
+// convict bans the senders of blocks whose digest is not that of the good piece. The
+// others are cleared.
 func (t *T) convict(f *failure, good []byte) {
-	for b, k := range f.who {
+	guilty := make([]bool, len(f.senders))
+	for b, from := range f.from {
 		lo, hi := b*digestLen, (b+1)*digestLen
-		if hi > len(good) || hi > len(f.digests) || bytes.Equal(good[lo:hi], f.digests[lo:hi]) {
-			continue
+		if hi <= len(good) && hi <= len(f.digests) && !bytes.Equal(good[lo:hi], f.digests[lo:hi]) {
+			guilty[from] = true
 		}
-		t.banKey(k)
+	}
+	judged := len(good) > 0 && len(f.digests) > 0
+	for i, s := range f.senders {
+		if guilty[i] {
+			t.banKey(s.key)
+		} else if q := t.bySender(s); q != nil && judged {
+			q.parole = false
+		}
 	}
 }
 
+// bySender is the peer that sent a block, nil if it is gone.
+func (t *T) bySender(s sender) *peer {
+	for _, id := range t.live {
+		if q := t.peers[id]; q.nth == s.nth {
+			return q
+		}
+	}
+	return nil
+}
+
+// endParole clears a peer that fetched a whole good piece alone.
+func (t *T) endParole(o *openPiece) {
+	if len(o.senders) != 1 {
+		return
+	}
+	if q := t.bySender(o.senders[0]); q != nil && q.parole {
+		q.parole, q.dirty = false, true
+	}
+}
+
+// banKey ends all connections of a peer. What it sent of pieces that are not full is
+// dropped too: they would fail.
 func (t *T) banKey(k Key) {
 	t.blame.ban(k)
 	for _, id := range t.live {
 		if q := t.peers[id]; q.key == k {
 			t.close(q, ReasonBadBlock, true)
+		}
+	}
+	for _, o := range t.open {
+		if !o.full && slices.ContainsFunc(o.senders, func(s sender) bool { return s.key == k }) {
+			t.cancelAsked(o)
+			t.restart(o)
 		}
 	}
 }
@@ -130,54 +189,34 @@ func (t *T) pieceBad(e *Event) {
 		return
 	}
 	t.Counted.Failed++
-	t.Counted.Wasted += int64(t.pieceSize(e.P))
-	t.Counted.Received -= int64(t.pieceSize(e.P))
-	f := &failure{digests: append([]byte(nil), e.Data...)}
-	alone := true
+	t.Counted.Wasted += int64(o.size)
+	t.Counted.Received -= int64(o.size)
+	f := &failure{senders: slices.Clone(o.senders), digests: slices.Clone(e.Data)}
 	for b := range o.blocks {
-		var k Key
-		if q := t.peer(o.blocks[b].holder); q != nil {
-			k = q.key
-		}
-		f.who = append(f.who, k)
-		alone = alone && k == f.who[0] && k != Key{}
+		f.from = append(f.from, o.blocks[b].from)
 	}
-	old := t.blame.failures[e.P]
 	t.reopen(o)
-	if alone && len(f.who) > 0 {
-		t.banKey(f.who[0])
+	if len(f.senders) == 1 {
+		t.parkUnwanted(o)
+		t.banKey(f.senders[0].key)
 		return
 	}
-	o.suspect = true
-	if old == nil && len(t.blame.failures) < maxFailures {
+	for _, s := range f.senders {
+		if q := t.bySender(s); q != nil {
+			q.parole, q.cur = true, nil
+		}
+	}
+	t.setSole(o, true)
+	if t.blame.failures[e.P] == nil && len(t.blame.failures) < maxFailures {
 		t.blame.failures[e.P] = f
 		t.askLeaves(e.P)
 	}
+	t.parkUnwanted(o)
 }
 
-// reopen makes every block of the piece free again.
-func (t *T) reopen(o *openPiece) {
-	o.full, o.alone, o.scan = false, NoPeer, 0
-	o.free, o.missing = len(o.blocks), len(o.blocks)
-	for b := range o.blocks {
-		o.blocks[b] = block{holder: NoPeer, second: NoPeer}
-	}
-	t.dirty = true
-}
-
-// abandon closes an open piece that is not wanted any more.
+// abandon closes an open piece that is not wanted any more, or is there already.
 func (t *T) abandon(o *openPiece) {
-	for b := range o.blocks {
-		k := o.blocks[b]
-		if k.state != blockAsked {
-			continue
-		}
-		for _, id := range [2]Peer{k.holder, k.second} {
-			if id != NoPeer {
-				t.cancel(id, o.p, uint16(b))
-			}
-		}
-	}
+	t.cancelAsked(o)
 	t.out.add(Effect{Kind: PieceReset, Peer: NoPeer, P: o.p})
 	t.shut(o)
 }
@@ -189,6 +228,7 @@ func (t *T) pieceLost(p uint32) {
 	}
 	t.have.clear(p)
 	t.nHave--
+	t.source.stale = true
 	if t.prio[p] > 0 {
 		t.setNeeded(p, true)
 		t.want(p)
@@ -199,7 +239,7 @@ func (t *T) pieceLost(p uint32) {
 			continue
 		}
 		t.out.sendPiece(SendDontHave, id, p)
-		t.dropQueued(q, p)
+		t.dropQueued(q, func(u upload) bool { return u.piece == p })
 	}
 	t.complete = t.nNeeded == 0
 	t.afterNeed()

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -12,6 +13,7 @@ type choker struct {
 
 func (t *T) gotInterested(p *peer) {
 	p.theyInterest = true
+	t.source.stale = true
 	if t.info != nil && !t.paused && p.choking && t.serving() < t.cfg.Slots {
 		t.unchoke(p)
 	}
@@ -19,6 +21,7 @@ func (t *T) gotInterested(p *peer) {
 
 func (t *T) gotUninterested(p *peer) {
 	p.theyInterest = false
+	t.source.stale = true
 	if !p.choking {
 		t.rechoke(true)
 	}
@@ -39,6 +42,7 @@ func (t *T) unchoke(p *peer) {
 	if p.choking {
 		p.choking = false
 		p.unchokedAt = t.now
+		t.source.stale = true
 		t.out.send(SendUnchoke, p.id)
 	}
 }
@@ -47,34 +51,43 @@ func (t *T) choke(p *peer) {
 	if !p.choking {
 		p.choking, p.optimistic = true, false
 		p.lastTurn = t.now
+		t.source.stale = true
 		t.out.send(SendChoke, p.id)
-		t.clearQueue(p)
+		// The allowed fast set stays served (BEP 6).
+		t.dropQueued(p, func(u upload) bool { return t.paused || !slices.Contains(p.fastGiven, u.piece) })
 	}
 }
 
 // rechoke decides who is served. soon only fills places that have become free; the
-// full judgement is made every ten seconds (BEP 3).
+// full judgement is made every ten seconds (BEP 3), so that nobody is choked and unchoked
+// in quick succession.
 func (t *T) rechoke(soon bool) {
 	if t.info == nil || t.paused || !soon && t.now < t.choker.next {
 		return
 	}
 	var list []*peer
 	for _, id := range t.live {
-		if q := t.peers[id]; q.theyInterest && !q.closing && !q.seed {
+		q := t.peers[id]
+		switch {
+		case q.closing:
+		case q.theyInterest && !q.seed:
 			list = append(list, q)
+		case !soon:
+			t.choke(q) // it asks for nothing; else it would hold a place beyond the count
 		}
 	}
-	if len(list) <= t.cfg.Slots {
+	switch {
+	case len(list) <= t.cfg.Slots:
 		for _, q := range list {
+			q.optimistic = false
 			t.unchoke(q)
 		}
-	} else {
-		t.rank(list, soon)
-		if soon {
-			t.fillSlots(list)
-		} else {
-			t.judge(list)
-		}
+	case soon:
+		t.rank(list)
+		t.fillSlots(list)
+	default:
+		t.rank(list)
+		t.judge(list)
 	}
 	if !soon {
 		t.choker.next = t.now + chokeInterval
@@ -84,22 +97,21 @@ func (t *T) rechoke(soon bool) {
 // rank sorts the peers, those to be served first. While we fetch, who gives most comes
 // first (tit for tat); as a seed, who has got least lately, and a turn once begun lasts
 // for a while.
-func (t *T) rank(list []*peer, _ bool) {
+func (t *T) rank(list []*peer) {
 	slices.SortStableFunc(list, func(a, b *peer) int {
 		if t.nNeeded > 0 {
-			return compare(t.gives(b), t.gives(a))
+			return cmp.Compare(t.gives(b), t.gives(a))
 		}
-		ta, tb := t.inTurn(a), t.inTurn(b)
-		if ta != tb {
+		if ta, tb := t.inTurn(a), t.inTurn(b); ta != tb {
 			if ta {
 				return -1
 			}
 			return 1
 		}
-		if c := compare(a.up.value(t.now), b.up.value(t.now)); c != 0 {
+		if c := cmp.Compare(a.up.value(t.now), b.up.value(t.now)); c != 0 {
 			return c
 		}
-		return compare(float64(a.lastTurn), float64(b.lastTurn))
+		return cmp.Compare(a.lastTurn, b.lastTurn)
 	})
 }
 
@@ -111,16 +123,6 @@ func (t *T) gives(p *peer) float64 {
 }
 
 func (t *T) inTurn(p *peer) bool { return !p.choking && t.now-p.unchokedAt < turnTime }
-
-func compare(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
 
 // fillSlots unchokes from the top until every place is taken.
 func (t *T) fillSlots(list []*peer) {
@@ -201,11 +203,10 @@ func (t *T) setPaused(on bool) {
 			continue
 		}
 		if on {
-			for _, r := range p.reqs[p.head:] {
-				t.out.sendBlock(SendCancel, id, r.piece, uint32(r.block)*blockLen, t.blockSize(r.piece, int(r.block)))
-			}
+			t.cancelAll(p)
 			t.release(p)
 			t.choke(p)
+			t.dropQueued(p, func(upload) bool { return true })
 		}
 		t.interest(p)
 	}

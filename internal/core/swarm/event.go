@@ -78,7 +78,6 @@ const (
 	SendAllowedFast         // Peer, P
 	SendDontHave            // Peer, P
 	SendBlock               // Peer, P, B, N: read it and send it
-	DropBlock               // Peer, P, B, N: the peer cancelled; drop it if it is not on its way yet
 	SendMetaRequest         // Peer, P
 	SendMetaData            // Peer, P
 	SendMetaReject          // Peer, P
@@ -86,7 +85,7 @@ const (
 	Accept                  // Ref: keep the block of that event
 	Discard                 // Ref: drop it
 	PieceFull               // P: every block is accepted; answer with PieceGood, PieceBad or PieceFailed
-	PieceReset              // P: forget what was accepted of it
+	PieceReset              // P: forget what was accepted of it; blocks accepted afterwards count
 	MetaComplete            // Data: the info dictionary, to be checked (SetInfo or MetaBad)
 	Close                   // Peer, Reason; Ban tells whether its address must not come back
 	Penalise                // Peer, Reason: counted and shown, the connection stays

@@ -1,27 +1,33 @@
 package swarm
 
-import "time"
+import (
+	"bytes"
+	"slices"
+	"time"
+)
 
 // Constants of BEP 9.
 const (
 	MetaPieceLen = 16 << 10
 	MaxMetadata  = 16 << 20 // limits card: the largest seen in the wild is a quarter of it
 	metaTimeout  = 8 * time.Second
-	metaPerPeer  = 4 // requests outstanding at a peer
+	metaPatience = 15 * time.Second // how long one size is tried before another that is offered; doubles each time
+	metaPerPeer  = 4                // requests outstanding at a peer
 )
 
 // metadata collects the info dictionary from peers. Nothing is allocated for a size
 // that a peer claims: pieces are kept as they come.
 type metadata struct {
-	known   bool // SetInfo was called: peers are to be judged by it
-	size    int  // what is collected now, 0 = nothing yet
-	parts   [][]byte
-	got     int
-	asked   []metaAsk // by piece
-	sources []Key     // who sent the parts
-	solo    Peer      // after a failure: one peer alone
-	offers  map[Peer]int
-	refused map[Peer]time.Duration
+	size     int // what is collected now, 0 = nothing yet
+	parts    [][]byte
+	got      int
+	asked    []metaAsk // by piece
+	sources  []sender  // who sent the parts
+	judged   bool      // all came; the driver's verdict is awaited
+	single   bool      // a mixture was wrong: one peer alone is asked
+	solo     Peer      // that peer
+	begun    time.Duration
+	patience time.Duration
 }
 
 type metaAsk struct {
@@ -29,65 +35,82 @@ type metaAsk struct {
 	at time.Duration
 }
 
-func newMetadata() *metadata {
-	return &metadata{solo: NoPeer, offers: make(map[Peer]int), refused: make(map[Peer]time.Duration)}
+// drop forgets what was collected.
+func (m *metadata) drop() {
+	*m = metadata{solo: NoPeer, single: m.single, patience: m.patience}
 }
 
-func (m *metadata) forget(id Peer) {
-	delete(m.offers, id)
-	delete(m.refused, id)
-	if m.solo == id {
-		m.solo, m.size = NoPeer, 0
-	}
-	for i := range m.asked {
-		if m.asked[i].by == id {
-			m.asked[i].by = NoPeer
-		}
-	}
-}
-
-func (m *metadata) begin(size int) {
+func (t *T) beginMeta(size int) {
+	m := &t.meta
+	m.drop()
 	n := (size + MetaPieceLen - 1) / MetaPieceLen
-	m.size, m.got = size, 0
-	m.parts, m.asked, m.sources = make([][]byte, n), make([]metaAsk, n), make([]Key, n)
+	m.size, m.begun = size, t.now
+	m.patience = max(m.patience, metaPatience)
+	m.parts, m.asked, m.sources = make([][]byte, n), make([]metaAsk, n), make([]sender, n)
 	for i := range m.asked {
 		m.asked[i].by = NoPeer
 	}
 }
 
+// leftMeta notes that a peer is gone.
+func (t *T) leftMeta(p *peer) {
+	m := &t.meta
+	if m.judged || m.size == 0 {
+		return
+	}
+	if m.solo == p.id {
+		m.drop()
+		t.nextMeta()
+		return
+	}
+	for i := range m.asked {
+		if m.asked[i].by == p.id {
+			m.asked[i].by = NoPeer
+		}
+	}
+	t.askMeta()
+}
+
 // gotMeta takes the messages of BEP 9.
 func (t *T) gotMeta(p *peer, e *Event) {
-	m := t.meta
-	switch e.Kind {
-	case GotMetaRequest:
+	if e.Kind == GotMetaRequest {
 		t.serveMeta(p, e.P)
+		return
+	}
+	m := &t.meta
+	if t.info != nil {
+		return
+	}
+	switch e.Kind {
 	case GotMetaSize:
-		if t.info != nil || e.N == 0 {
-			return
-		}
 		if e.N > MaxMetadata {
 			t.out.add(Effect{Kind: Penalise, Peer: p.id, Reason: ReasonBadMetadata})
 			return
 		}
-		m.offers[p.id] = int(e.N)
-		if m.size == 0 {
-			m.begin(int(e.N))
-		}
-		t.askMeta()
+		p.metaSize = int(e.N)
+		t.nextMeta()
 	case GotMetaReject:
-		m.refused[p.id] = t.now
-		if int(e.P) < len(m.asked) && m.asked[e.P].by == p.id {
+		if int(e.P) < len(m.asked) && m.asked[e.P].by == p.id && !m.judged {
 			m.asked[e.P].by = NoPeer
+			t.shunMeta(p)
+			t.nextMeta()
 		}
-		t.askMeta()
 	case GotMetaData:
 		t.gotMetaData(p, e)
 	}
 }
 
+// shunMeta leaves a peer that refused or was silent alone for a while.
+func (t *T) shunMeta(p *peer) {
+	p.metaRetry = t.now + metaTimeout
+	if t.meta.solo == p.id {
+		t.meta.drop()
+	}
+}
+
 func (t *T) gotMetaData(p *peer, e *Event) {
-	m := t.meta
-	if t.info != nil || m.size == 0 || int(e.P) >= len(m.asked) || m.asked[e.P].by != p.id {
+	m := &t.meta
+	if m.judged || int(e.P) >= len(m.asked) || m.asked[e.P].by != p.id {
 		return
 	}
 	want := min(MetaPieceLen, m.size-int(e.P)*MetaPieceLen)
@@ -95,47 +118,67 @@ func (t *T) gotMetaData(p *peer, e *Event) {
 		t.close(p, ReasonBadMetadata, true)
 		return
 	}
-	if m.parts[e.P] == nil {
-		m.parts[e.P] = append([]byte(nil), e.Data...)
-		m.sources[e.P] = p.key
-		m.got++
-	}
+	m.parts[e.P] = append([]byte(nil), e.Data...)
+	m.sources[e.P] = sender{p.key, p.nth}
+	m.got++
 	m.asked[e.P].by = NoPeer
 	if m.got < len(m.parts) {
 		t.askMeta()
 		return
 	}
-	all := make([]byte, 0, m.size)
-	for _, part := range m.parts {
-		all = append(all, part...)
-	}
-	t.out.add(Effect{Kind: MetaComplete, Peer: NoPeer, Data: all})
+	m.judged = true
+	t.out.add(Effect{Kind: MetaComplete, Peer: NoPeer, Data: bytes.Join(m.parts, nil)})
 }
 
-// MetaBad tells that the info dictionary of the last MetaComplete has another hash. If
-// it came from one peer, that one is banned; else the next try takes it from one alone.
+// metaBad takes the verdict that the dictionary of the last MetaComplete has another
+// hash. If it came from one peer, that one is banned; else the next try takes it from one
+// peer alone.
 func (t *T) metaBad() {
-	m := t.meta
-	alone := true
-	for _, k := range m.sources {
-		alone = alone && k == m.sources[0]
+	m := &t.meta
+	if !m.judged {
+		return
 	}
-	if alone && len(m.sources) > 0 {
-		bad := m.sources[0]
-		t.blame.ban(bad)
+	first := m.sources[0]
+	alone := !slices.ContainsFunc(m.sources, func(s sender) bool { return s.nth != first.nth })
+	m.drop()
+	m.single = true
+	if alone {
+		t.blame.ban(first.key)
 		for _, id := range t.live {
-			if q := t.peers[id]; q.key == bad {
+			if q := t.peers[id]; q.key == first.key {
 				t.close(q, ReasonBadMetadata, true)
-				m.forget(id)
 			}
 		}
 	}
-	m.size, m.solo = 0, NoPeer
-	for _, id := range t.live {
-		if n, ok := m.offers[id]; ok && !t.peers[id].closing {
-			m.solo = id
-			m.begin(n)
-			break
+	t.nextMeta()
+}
+
+// metaReady tells whether the peer can be asked for a dictionary of some size.
+func (t *T) metaReady(p *peer) bool {
+	return !p.closing && p.metaSize > 0 && t.now >= p.metaRetry
+}
+
+// nextMeta begins to collect if nothing is being collected, and asks. Of those that are
+// to be asked alone, who was tried least comes first.
+func (t *T) nextMeta() {
+	m := &t.meta
+	if t.info != nil || m.judged {
+		return
+	}
+	if m.size == 0 {
+		var best *peer
+		for _, id := range t.live {
+			if p := t.peers[id]; t.metaReady(p) && (best == nil || p.metaTries < best.metaTries) {
+				best = p
+			}
+		}
+		if best == nil {
+			return
+		}
+		best.metaTries++
+		t.beginMeta(best.metaSize)
+		if m.single {
+			m.solo = best.id
 		}
 	}
 	t.askMeta()
@@ -143,16 +186,13 @@ func (t *T) metaBad() {
 
 // askMeta asks for parts that nobody is asked for.
 func (t *T) askMeta() {
-	m := t.meta
-	if t.info != nil || m.size == 0 {
+	m := &t.meta
+	if t.info != nil || m.size == 0 || m.judged || t.paused {
 		return
 	}
 	for _, id := range t.live {
 		q := t.peers[id]
-		if q.closing || m.offers[id] != m.size || m.solo != NoPeer && m.solo != id {
-			continue
-		}
-		if at, ok := m.refused[id]; ok && t.now-at < metaTimeout {
+		if !t.metaReady(q) || q.metaSize != m.size || m.solo != NoPeer && m.solo != id {
 			continue
 		}
 		out := 0
@@ -171,37 +211,56 @@ func (t *T) askMeta() {
 	}
 }
 
-// tick asks others for what did not come in time.
-func (m *metadata) tick(t *T) {
-	for i := range m.asked {
+// tickMeta asks others for what did not come in time, and tries another size when there
+// is one: who offered the first may have made it up.
+func (t *T) tickMeta() {
+	m := &t.meta
+	if m.judged {
+		return
+	}
+	for i := 0; i < len(m.asked); i++ {
 		if a := &m.asked[i]; a.by != NoPeer && t.now-a.at > metaTimeout {
-			m.refused[a.by] = t.now
-			if m.solo == a.by {
-				m.solo = NoPeer
-			}
+			p := t.peers[a.by]
 			a.by = NoPeer
+			t.shunMeta(p) // may drop everything
 		}
 	}
-	if m.size == 0 || m.stuck(t) {
-		m.size = 0
-		for _, id := range t.live {
-			if n := m.offers[id]; n > 0 && m.refused[id] == 0 && !t.peers[id].closing {
-				m.begin(n)
-				break
-			}
-		}
+	if m.size > 0 && (t.now-m.begun > m.patience || !t.metaOffered()) {
+		t.otherSize()
 	}
-	t.askMeta()
+	t.nextMeta()
 }
 
-// stuck tells that nobody who offers this size is left to ask.
-func (m *metadata) stuck(t *T) bool {
+// metaOffered tells that somebody who offers this size is left to ask.
+func (t *T) metaOffered() bool {
+	return slices.ContainsFunc(t.live, func(id Peer) bool {
+		p := t.peers[id]
+		return !p.closing && p.metaSize == t.meta.size
+	})
+}
+
+// otherSize gives the size up if another is offered. Those that offered it come last from
+// now on.
+func (t *T) otherSize() {
+	m := &t.meta
+	other := slices.ContainsFunc(t.live, func(id Peer) bool {
+		p := t.peers[id]
+		return t.metaReady(p) && p.metaSize != m.size
+	})
+	if !other {
+		m.begun = t.now
+		if !t.metaOffered() {
+			m.drop()
+		}
+		return
+	}
 	for _, id := range t.live {
-		if m.offers[id] == m.size && !t.peers[id].closing {
-			return false
+		if p := t.peers[id]; p.metaSize == m.size {
+			p.metaTries++
 		}
 	}
-	return true
+	m.patience *= 2
+	m.drop()
 }
 
 // serveMeta answers a request for metadata; one that asks for more than twice the whole

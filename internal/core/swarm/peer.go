@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"shoal/internal/core/wire"
@@ -10,17 +11,20 @@ import (
 // peer is what the exchange knows of one connected peer.
 type peer struct {
 	id      Peer
+	nth     uint32 // which of all that ever came: a slot is used again
 	key     Key
 	addr    netip.AddrPort
 	flags   uint8
 	closing bool
+	dirty   bool // look for new requests in this Step
 	since   time.Duration
 
 	// What they have.
 	bits    bitset // nil before the metainfo is known
 	nBits   int
 	useful  int  // pieces they have that we need
-	seed    bool // they have everything
+	seed    bool // they have everything, and are left out of the availability
+	fickle  bool // they took a piece back: never counted as a seed again, for that costs a walk over all pieces
 	early   early
 	gotBits bool // a bitfield, have all or have none came (once only)
 
@@ -28,31 +32,57 @@ type peer struct {
 	choking, interested  bool // we choke them, we are interested
 	choked, theyInterest bool // they choke us, they are interested
 	uploadOnly           bool
-	fastGiven, fastGot   []uint32
-	suggested            []uint32
-	reqQ                 int
-	reqs                 []request // outstanding, oldest first
-	head                 int       // first valid of reqs
-	ghosts               []request // taken back, may still be answered
-	cur                  *openPiece
-	strays               int
-	win                  window
-	down, up             meter
-	snubbed              bool
-	lastBlock            time.Duration
-	credit               int
-	queue                []upload // what they asked for, oldest first
-	qhead                int
-	suggestions          []uint32 // pieces we suggested to them and have not sent yet
-	unchokedAt, lastTurn time.Duration
 	optimistic           bool
-	metaServed           int
+	unchokedAt, lastTurn time.Duration
+
+	// What we ask of them.
+	fastGot   []uint32
+	suggested []uint32
+	refused   []refusal
+	nRefused  int // pieces refused since the last block
+	holdUntil time.Duration
+	dry       uint32 // T.wants when nothing was found that could be opened
+	reqQ      int
+	reqs      []request // outstanding, oldest first
+	head      int       // first valid of reqs
+	ghosts    []request // taken back, may still be answered
+	cur       *openPiece
+	strays    int
+	parole    bool // had a part in a piece that failed: fetches whole pieces alone until one passes
+	win       window
+	down, up  meter
+	snubbed   bool
+	lastBlock time.Duration
+	lookAt    time.Duration // when to look again for what others are slow with; 0 = not idle
+
+	// What they ask of us.
+	fastGiven   []uint32
+	fastLeft    int64 // bytes that may be served while they are choked
+	credit      int
+	queue       []upload // what they asked for, oldest first
+	qhead       int
+	later       []upload // what is better got from the peer that carries it, oldest first
+	turned      []turned // pieces refused for that reason
+	suggestions []uint32 // pieces we suggested to them and were not asked for yet
+	excess      int      // requests refused lately
+	metaServed  int
+
+	// Metadata (BEP 9).
+	metaSize  int           // what they offer
+	metaTries int           // how often a collection began with them
+	metaRetry time.Duration // they refused or were silent: not asked before
 }
 
 type request struct {
 	piece uint32
 	block uint16
 	at    time.Duration
+}
+
+// refusal is a piece that the peer rejected though it does not choke us.
+type refusal struct {
+	piece uint32
+	until time.Duration
 }
 
 // early is what a peer told before we knew the number of pieces.
@@ -62,7 +92,11 @@ type early struct {
 	haves []uint32
 }
 
-const maxEarlyHaves = 4096
+// Bounds of what is kept of a peer that came before the metainfo.
+const (
+	maxEarlyHaves = 4096
+	maxEarlyBits  = 1 << 21 / 8 // bytes: the most pieces that are accepted
+)
 
 func (t *T) peer(id Peer) *peer {
 	if int(id) < len(t.peers) {
@@ -76,14 +110,31 @@ func (p *peer) pending() int { return len(p.reqs) - p.head }
 func (p *peer) fast() bool { return p.flags&Fast != 0 }
 
 // has tells whether the peer has the piece.
-func (p *peer) has(piece uint32) bool { return p.seed || p.bits.has(piece) }
+func (p *peer) has(piece uint32) bool { return p.bits.has(piece) }
+
+// offers tells whether the peer may be asked for the piece.
+func (p *peer) offers(piece uint32) bool { return p.bits.has(piece) && !p.refuses(piece) }
+
+func (p *peer) refuses(piece uint32) bool {
+	for i := range p.refused {
+		if p.refused[i].piece == piece {
+			return true
+		}
+	}
+	return false
+}
+
+// open tells whether we may ask the peer for anything: it does not choke us, or it
+// gave us an allowed fast set.
+func (p *peer) open() bool { return !p.choked || len(p.fastGot) > 0 }
 
 func (t *T) peerUp(e *Event) {
 	for int(e.Peer) >= len(t.peers) {
 		t.peers = append(t.peers, nil)
 	}
-	p := &peer{id: e.Peer, flags: e.Flags, addr: e.Addr, choking: true, choked: true, since: t.now,
-		reqQ: 250, key: Key{Addr: e.Addr.Addr()}, unchokedAt: -1, lastTurn: -1}
+	t.arrivals++
+	p := &peer{id: e.Peer, nth: t.arrivals, flags: e.Flags, addr: e.Addr, choking: true, choked: true, since: t.now,
+		reqQ: 250, key: Key{Addr: e.Addr.Addr().Unmap()}, unchokedAt: -1, lastTurn: -1}
 	if e.Flags&Loopback != 0 {
 		p.key.ID = e.ID
 	}
@@ -100,9 +151,7 @@ func (t *T) peerUp(e *Event) {
 	} else if p.fast() {
 		t.out.send(SendHaveNone, p.id)
 	}
-	if t.wake > t.now+tickBusy {
-		t.wake = t.now + tickBusy
-	}
+	t.wakeBy(t.now + tickBusy)
 }
 
 // greet sends what we have, and the allowed fast set (BEP 6).
@@ -115,11 +164,19 @@ func (t *T) greet(p *peer) {
 	case t.nHave > 0:
 		t.out.send(SendBitfield, p.id)
 	}
-	if p.fast() && p.addr.Addr().Is4() && t.pieces > fastSetSize {
-		p.fastGiven = wire.AllowedFastSet(nil, p.addr.Addr(), t.cfg.InfoHash, int(t.pieces), fastSetSize)
-		for _, piece := range p.fastGiven {
-			t.out.sendPiece(SendAllowedFast, p.id, piece)
-		}
+	t.giveFast(p)
+}
+
+// giveFast sends the allowed fast set. What may be fetched under it is bounded: a peer
+// that stays choked must not live of it.
+func (t *T) giveFast(p *peer) {
+	if !p.fast() || t.pieces <= fastSetSize {
+		return
+	}
+	p.fastGiven = wire.AllowedFastSet(nil, p.key.Addr, t.cfg.InfoHash, int(t.pieces), fastSetSize)
+	p.fastLeft = fastSetSize * t.info.PieceLength
+	for _, piece := range p.fastGiven {
+		t.out.sendPiece(SendAllowedFast, p.id, piece)
 	}
 }
 
@@ -141,18 +198,15 @@ func (t *T) peerDown(id Peer) {
 	if !p.choking {
 		t.rechoke(true)
 	}
-	t.meta.forget(id)
+	t.leftMeta(p)
+	t.source.stale = true
 	t.dirty = true
 }
 
 // uncount takes what the peer has out of the availability.
 func (t *T) uncount(p *peer) {
-	if p.seed {
-		t.nSeeds--
+	if p.seed || p.bits == nil {
 		p.seed = false
-		return
-	}
-	if p.bits == nil {
 		return
 	}
 	for i := p.bits.nextCommon(p.bits, 0); i >= 0; i = p.bits.nextCommon(p.bits, uint32(i)+1) {
@@ -185,43 +239,44 @@ func (t *T) judgeEarly() {
 		if p.closing {
 			continue
 		}
-		early := p.early
-		p.forgetEarly()
+		before := p.early
+		p.early = early{}
 		switch {
-		case early.all:
+		case before.all:
 			t.becomeSeed(p)
-		case early.bits != nil:
-			t.takeBits(p, early.bits)
+		case before.bits != nil:
+			t.takeBits(p, before.bits)
 		}
-		for _, h := range early.haves {
+		for _, h := range before.haves {
 			if !p.closing {
 				t.gotHave(p, h)
 			}
 		}
-	}
-	t.dirty = true
-}
-
-// maxLateHaves is up to how many pieces a peer that was told HaveNone is told one by one
-// that they are there; with more it is cheaper to connect again.
-const maxLateHaves = 1024
-
-// greetLate tells a peer that came before the metainfo what was found on the disk since.
-// One that speaks BEP 6 was sent HaveNone, and no bitfield may follow that.
-func (t *T) greetLate(p *peer) {
-	switch {
-	case !p.fast():
-		t.greet(p)
-	case t.nHave > maxLateHaves:
-		t.close(p, ReasonNone, false)
-	default:
-		for i := t.have.nextCommon(t.have, 0); i >= 0; i = t.have.nextCommon(t.have, uint32(i)+1) {
-			t.out.sendPiece(SendHave, p.id, uint32(i))
+		if !p.closing {
+			t.dropRedundant(p)
 		}
 	}
+	t.choker.next = t.now
+	t.dirty, t.source.stale = true, true
 }
 
-func (p *peer) forgetEarly() { p.early.bits, p.early.haves = nil, nil }
+// maxLateHaves is up to how many pieces a peer that came before the metainfo is told one
+// by one that they are there; with more it is cheaper to connect again.
+const maxLateHaves = 1024
+
+// greetLate tells a peer that came before the metainfo what was found on the disk since,
+// piece by piece: a bitfield may only be the first message (BEP 3), and a peer that speaks
+// BEP 6 was sent HaveNone.
+func (t *T) greetLate(p *peer) {
+	if t.nHave > maxLateHaves {
+		t.close(p, ReasonNone, false)
+		return
+	}
+	for i := t.have.nextCommon(t.have, 0); i >= 0; i = t.have.nextCommon(t.have, uint32(i)+1) {
+		t.out.sendPiece(SendHave, p.id, uint32(i))
+	}
+	t.giveFast(p)
+}
 
 func (t *T) gotBits(p *peer, e *Event) {
 	if p.gotBits || p.nBits > 0 {
@@ -234,6 +289,10 @@ func (t *T) gotBits(p *peer, e *Event) {
 		case GotHaveAll:
 			p.early.all = true
 		case GotBitfield:
+			if len(e.Data) > maxEarlyBits {
+				t.close(p, ReasonProtocol, false)
+				return
+			}
 			p.early.bits = append([]byte(nil), e.Data...)
 		}
 		return
@@ -269,12 +328,11 @@ func (t *T) takeBits(p *peer, wireBits []byte) {
 func (t *T) becomeSeed(p *peer) {
 	p.seed = true
 	p.nBits = int(t.pieces)
-	t.nSeeds++
-	for i := range t.pieces {
-		p.bits.set(i)
-	}
+	p.bits.fill(int(t.pieces))
 	p.useful = t.nNeeded
+	p.dry = 0
 	t.source.forget(p)
+	t.source.stale = true
 	t.interest(p)
 	t.dropRedundant(p)
 }
@@ -300,18 +358,18 @@ func (t *T) gotHave(p *peer, piece uint32) {
 	if p.has(piece) {
 		return
 	}
-	p.bits.set(piece)
 	p.nBits++
-	t.source.arrived(piece)
-	if p.nBits == int(t.pieces) {
-		p.bits.clear(piece) // not counted yet
+	t.arrived(p, piece)
+	if p.nBits == int(t.pieces) && !p.fickle {
 		t.uncount(p)
 		t.becomeSeed(p)
 		return
 	}
+	p.bits.set(piece)
 	t.countPiece(piece, 1)
 	if t.needed.has(piece) {
 		p.useful++
+		p.dry = 0
 		t.interest(p)
 	}
 }
@@ -328,7 +386,7 @@ func (t *T) interest(p *peer) {
 		}
 	}
 	if want {
-		p.win.dirty = true
+		p.dirty = true
 	}
 }
 
@@ -352,34 +410,78 @@ func (t *T) gotHint(p *peer, e *Event) {
 		if e.Kind == GotAllowedFast {
 			list = &p.fastGot
 		}
+		if slices.Contains(*list, e.P) {
+			return
+		}
 		if len(*list) >= maxSuggested {
 			*list = append((*list)[:0], (*list)[1:]...)
 		}
 		*list = append(*list, e.P)
-		p.win.dirty = true
+		p.dirty = true
 	case GotDontHave:
 		t.gotDontHave(p, e.P)
 	}
 }
 
+// gotDontHave takes back what the peer told (BEP 54). One that does not speak BEP 6 will
+// not answer what it was asked of the piece; one that does rejects it.
 func (t *T) gotDontHave(p *peer, piece uint32) {
 	if t.info == nil || piece >= t.pieces || !p.has(piece) {
 		return
 	}
+	p.fickle = true
 	if p.seed {
 		p.seed = false
-		t.nSeeds--
-		p.bits = newBitset(int(t.pieces))
 		for i := range t.pieces {
-			p.bits.set(i)
 			t.countPiece(i, 1)
 		}
+		t.source.stale = true
 	}
 	p.bits.clear(piece)
 	p.nBits--
 	t.countPiece(piece, -1)
+	if o := t.opened(piece); o != nil {
+		t.leave(p, o)
+		if p.cur == o {
+			p.cur = nil
+		}
+	}
+	if !p.fast() {
+		for i := len(p.reqs) - 1; i >= p.head; i-- {
+			if r := p.reqs[i]; r.piece == piece {
+				p.take(piece, r.block)
+				t.unclaim(p, piece, r.block)
+				p.ghost(r)
+			}
+		}
+	}
 	if t.needed.has(piece) {
 		p.useful--
 		t.interest(p)
+	}
+}
+
+// refuse notes that the peer does not give the piece now. It is not asked for it again
+// for a while, and for nothing at all if it goes on like that: else two programs could
+// ask and refuse in circles.
+func (t *T) refuse(p *peer, piece uint32) {
+	if p.refuses(piece) {
+		return
+	}
+	if len(p.refused) >= maxRefused {
+		p.refused = append(p.refused[:0], p.refused[1:]...)
+	}
+	p.refused = append(p.refused, refusal{piece, t.now + holdTime})
+	if p.nRefused++; p.nRefused >= maxRefused {
+		p.nRefused, p.holdUntil = 0, t.now+holdTime
+	}
+	t.wakeBy(t.now + tickBusy)
+}
+
+// forgive lets a peer be asked again for what it refused.
+func (t *T) forgive(p *peer) {
+	for len(p.refused) > 0 && t.now >= p.refused[0].until {
+		p.refused = append(p.refused[:0], p.refused[1:]...)
+		p.dry, p.dirty = 0, true
 	}
 }

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -8,13 +9,21 @@ import (
 // openPiece is a piece of which something was asked and not everything is verified.
 type openPiece struct {
 	p       uint32
+	size    uint32 // bytes on the wire
 	blocks  []block
-	free    int  // blocks that nobody was asked for
-	missing int  // blocks that have not come
-	scan    int  // no block before this one is free
-	full    bool // every block came; the verdict is awaited
-	suspect bool // it failed before: one peer alone fetches it
-	alone   Peer // that peer
+	free    int      // blocks that nobody was asked for
+	missing int      // blocks that have not come
+	scan    int      // no block before this one is free
+	full    bool     // every block came; the verdict is awaited
+	sole    bool     // one peer alone may fetch it, so that it answers for the whole
+	alone   Peer     // that peer; NoPeer while it is to be found
+	senders []sender // of the blocks that came
+}
+
+// sender is who sent a block, also after its connection has ended.
+type sender struct {
+	key Key
+	nth uint32
 }
 
 type blockState uint8
@@ -25,12 +34,15 @@ const (
 	blockCame
 )
 
-// block is one 16 KiB of an open piece. holder is the peer it was asked of, or that
-// sent it; second was asked too in the endgame.
+// block is one 16 KiB of an open piece. holder is the peer it was asked of; second was
+// asked too in the endgame. Of a block that came, from is the index of its sender.
 type block struct {
 	state          blockState
+	from           uint16
 	holder, second Peer
 }
+
+var freeBlock = block{holder: NoPeer, second: NoPeer}
 
 type deadline struct {
 	at    time.Duration
@@ -47,6 +59,7 @@ func (t *T) class(prio uint8) *rarity {
 
 func (t *T) want(p uint32) {
 	t.wanted.set(p)
+	t.wants++
 	t.class(t.prio[p]).insert(p)
 }
 
@@ -57,7 +70,7 @@ func (t *T) unwant(p uint32) {
 	}
 }
 
-// openPiece takes the piece out of the order and makes its block table.
+// openUp takes the piece out of the order and makes its block table.
 func (t *T) openUp(p uint32) *openPiece {
 	t.unwant(p)
 	var o *openPiece
@@ -67,10 +80,12 @@ func (t *T) openUp(p uint32) *openPiece {
 		o = new(openPiece)
 	}
 	n := t.blocksOf(p)
-	*o = openPiece{p: p, blocks: slices.Grow(o.blocks[:0], n)[:n], free: n, missing: n, alone: NoPeer}
+	*o = openPiece{p: p, size: t.pieceSize(p), blocks: slices.Grow(o.blocks[:0], n)[:n], missing: n, alone: NoPeer,
+		senders: o.senders[:0]}
 	for i := range o.blocks {
-		o.blocks[i] = block{holder: NoPeer, second: NoPeer}
+		o.blocks[i] = freeBlock
 	}
+	t.setFree(o, n)
 	t.openAt[p] = int32(len(t.open))
 	t.open = append(t.open, o)
 	return o
@@ -78,6 +93,8 @@ func (t *T) openUp(p uint32) *openPiece {
 
 // shut takes the piece out of the open ones.
 func (t *T) shut(o *openPiece) {
+	t.setFree(o, 0)
+	t.setSole(o, false)
 	i := t.openAt[o.p]
 	last := len(t.open) - 1
 	t.open[i] = t.open[last]
@@ -92,6 +109,26 @@ func (t *T) shut(o *openPiece) {
 	t.pool = append(t.pool, o)
 }
 
+func (t *T) setFree(o *openPiece, n int) {
+	t.nFree += n - o.free
+	o.free = n
+}
+
+// setSole makes the piece one that a peer fetches alone, or ends that.
+func (t *T) setSole(o *openPiece, on bool) {
+	if on != o.sole {
+		o.sole = on
+		if on {
+			t.nSole++
+		} else {
+			t.nSole--
+		}
+	}
+	o.alone = NoPeer
+}
+
+func (o *openPiece) blockSize(b int) uint32 { return min(blockLen, o.size-uint32(b)*blockLen) }
+
 func (t *T) opened(p uint32) *openPiece {
 	if i := t.openAt[p]; i >= 0 {
 		return t.open[i]
@@ -99,27 +136,37 @@ func (t *T) opened(p uint32) *openPiece {
 	return nil
 }
 
-// usable tells whether the peer may take a free block of the open piece.
+// usable tells whether the peer may take a free block of the open piece. A peer on parole
+// takes part in nothing that it does not answer for alone.
 func (o *openPiece) usable(p *peer) bool {
-	return o.free > 0 && (!o.suspect || o.alone == p.id || o.alone == NoPeer) && p.has(o.p)
+	if o.free == 0 || !p.offers(o.p) {
+		return false
+	}
+	if o.sole {
+		return o.alone == p.id || o.alone == NoPeer && !p.snubbed
+	}
+	return !p.parole
 }
 
 // pick chooses the open piece from which the peer is asked its next block; nil if
 // there is none with a free block that it has.
 func (t *T) pick(p *peer) *openPiece {
-	if p.cur != nil && p.cur.free > 0 && (!p.choked || slices.Contains(p.fastGot, p.cur.p)) {
-		return p.cur
-	}
 	if p.choked {
 		return t.pickListed(p, &p.fastGot, true)
 	}
+	if p.cur != nil && p.cur.usable(p) {
+		return p.cur
+	}
 	if o := t.pickDue(p); o != nil {
+		return o
+	}
+	if o := t.pickSole(p); o != nil {
 		return o
 	}
 	if o := t.pickListed(p, &p.suggested, false); o != nil {
 		return o
 	}
-	if t.nOpenSlow(p) {
+	if t.helps(p) {
 		if o := t.pickOpen(p); o != nil {
 			return o
 		}
@@ -130,23 +177,34 @@ func (t *T) pick(p *peer) *openPiece {
 	return t.pickOpen(p)
 }
 
+// pickSole takes a piece that one peer alone is to fetch: first, for until it has passed
+// somebody who sends bad blocks goes on.
+func (t *T) pickSole(p *peer) *openPiece {
+	if t.nSole == 0 {
+		return nil
+	}
+	for _, o := range t.open {
+		if o.sole && o.usable(p) {
+			return o
+		}
+	}
+	return nil
+}
+
 // pickListed takes from a list of pieces that the peer offered; keep leaves pieces in
 // the list (the allowed fast set stays valid), else they are used up.
 func (t *T) pickListed(p *peer, list *[]uint32, keep bool) *openPiece {
 	for i := 0; i < len(*list); i++ {
 		piece := (*list)[i]
-		o := t.opened(piece)
-		if p.has(piece) && t.wanted.has(piece) {
-			o = t.openUp(piece)
-		} else if o != nil && !o.usable(p) {
-			o = nil
-		}
 		if !keep {
 			*list = append((*list)[:i], (*list)[i+1:]...)
 			i--
 		}
-		if o != nil && p.has(piece) {
+		if o := t.opened(piece); o != nil && o.usable(p) {
 			return o
+		}
+		if t.wanted.has(piece) && p.offers(piece) {
+			return t.openUp(piece)
 		}
 	}
 	return nil
@@ -159,16 +217,16 @@ func (t *T) pickDue(p *peer) *openPiece {
 			if o.usable(p) {
 				return o
 			}
-		} else if t.wanted.has(d.piece) && p.has(d.piece) {
+		} else if t.wanted.has(d.piece) && p.offers(d.piece) {
 			return t.openUp(d.piece)
 		}
 	}
 	return nil
 }
 
-// nOpenSlow tells that the peer alone would keep a piece open for so long that it
-// rather helps with one that is open.
-func (t *T) nOpenSlow(p *peer) bool {
+// helps tells that the peer alone would keep a piece open for so long that it rather
+// helps with one that is open.
+func (t *T) helps(p *peer) bool {
 	const long = 10 // seconds
 	rate := p.win.best()
 	return rate > 0 && rate*long < float64(t.info.PieceLength)
@@ -176,9 +234,12 @@ func (t *T) nOpenSlow(p *peer) bool {
 
 // pickOpen joins an open piece: the one with the fewest free blocks, to end it soon.
 func (t *T) pickOpen(p *peer) *openPiece {
+	if t.nFree == 0 {
+		return nil
+	}
 	var best *openPiece
 	for _, o := range t.open {
-		if o.usable(p) && (best == nil || o.free < best.free) {
+		if o.free > 0 && (best == nil || o.free < best.free) && o.usable(p) {
 			best = o
 		}
 	}
@@ -187,52 +248,68 @@ func (t *T) pickOpen(p *peer) *openPiece {
 
 // pickNew opens the rarest piece that the peer has, of the highest priority.
 func (t *T) pickNew(p *peer) *openPiece {
-	if len(t.open) >= t.maxOpen() {
+	if p.dry == t.wants || len(t.open) >= t.maxOpen() {
 		return nil
 	}
 	if t.sequential {
-		if i := t.wanted.nextCommon(p.bits, 0); i >= 0 {
-			return t.openUp(uint32(i))
+		for i := t.wanted.nextCommon(p.bits, 0); i >= 0; i = t.wanted.nextCommon(p.bits, uint32(i)+1) {
+			if p.offers(uint32(i)) {
+				return t.openUp(uint32(i))
+			}
 		}
-		return nil
+	} else {
+		for prio := 3; prio >= 1; prio-- {
+			if r := t.order[prio]; r != nil && len(r.list) > 0 {
+				if piece, ok := t.rarest(r, p); ok {
+					return t.openUp(piece)
+				}
+			}
+		}
 	}
-	for prio := 3; prio >= 1; prio-- {
-		r := t.order[prio]
-		if r == nil || len(r.list) == 0 {
-			continue
-		}
-		if piece, ok := t.rarest(r, p); ok {
-			return t.openUp(piece)
-		}
-	}
+	p.dry = t.wants
 	return nil
 }
 
 // rarest finds the first piece of the order that the peer has. The walk is short while
-// the peer has much of what is wanted; for a peer with little, its own bits are walked.
+// the peer has much of what is wanted; for a peer with little, some of its own pieces,
+// from a random one on, are compared.
 func (t *T) rarest(r *rarity, p *peer) (uint32, bool) {
 	if t.nHave < randomFirst && p.useful > randomFirst {
 		from := t.rng.IntN(len(r.list))
-		for i := range r.list {
-			if piece := r.list[(from+i)%len(r.list)]; p.has(piece) {
+		for i := range min(len(r.list), maxRandomWalk) {
+			if piece := r.list[(from+i)%len(r.list)]; p.offers(piece) {
 				return piece, true
-			}
-			if i > 64 {
-				break
 			}
 		}
 	}
-	steps := min(len(r.list), 256)
-	for _, piece := range r.list[:steps] {
-		if p.has(piece) {
+	for _, piece := range r.list[:min(len(r.list), maxRarestWalk)] {
+		if p.offers(piece) {
 			return piece, true
 		}
 	}
-	best, found := uint32(0), false
-	for i := t.wanted.nextCommon(p.bits, 0); i >= 0; i = t.wanted.nextCommon(p.bits, uint32(i)+1) {
+	if len(r.list) <= maxRarestWalk {
+		return 0, false
+	}
+	from := t.rng.Uint32N(t.pieces)
+	if piece, ok := t.sample(r, p, from, t.pieces); ok {
+		return piece, true
+	}
+	return t.sample(r, p, 0, from)
+}
+
+// sample is the rarest of the first pieces in [from, end) that the peer has.
+func (t *T) sample(r *rarity, p *peer, from, end uint32) (best uint32, found bool) {
+	seen := 0
+	for i := t.wanted.nextCommon(p.bits, from); i >= 0 && uint32(i) < end; i = t.wanted.nextCommon(p.bits, uint32(i)+1) {
 		q := uint32(i)
-		if r.pos[q] >= 0 && (!found || r.pos[q] < r.pos[best]) {
+		if r.pos[q] < 0 || p.refuses(q) {
+			continue
+		}
+		if !found || r.pos[q] < r.pos[best] {
 			best, found = q, true
+		}
+		if seen++; seen >= maxSample {
+			break
 		}
 	}
 	return best, found
@@ -241,7 +318,6 @@ func (t *T) rarest(r *rarity, p *peer) (uint32, bool) {
 // maxOpen bounds the open pieces: a few for each peer, and as many as the requests
 // outstanding can fill.
 func (t *T) maxOpen() int {
-	perPiece := max(int(t.info.PieceLength)/blockLen, 1)
 	n, win := 8, 0
 	for _, id := range t.live {
 		if p := t.peers[id]; !p.choked && p.interested {
@@ -249,7 +325,7 @@ func (t *T) maxOpen() int {
 			win += p.win.size
 		}
 	}
-	return n + win/perPiece
+	return n + win/t.perPiece()
 }
 
 // setPriority changes the priority of pieces [first, end).
@@ -257,6 +333,7 @@ func (t *T) setPriority(first, end uint32, prio uint8) {
 	if t.info == nil {
 		return
 	}
+	changed := false
 	for p := first; p < min(end, t.pieces); p++ {
 		if t.prio[p] == prio {
 			continue
@@ -266,18 +343,21 @@ func (t *T) setPriority(first, end uint32, prio uint8) {
 		if t.have.has(p) {
 			continue
 		}
+		changed = true
 		if need := prio > 0; need != t.needed.has(p) {
 			t.setNeeded(p, need)
 		}
-		if o := t.opened(p); o != nil {
-			if prio == 0 && !o.full {
-				t.abandon(o)
+		if o := t.opened(p); o == nil {
+			if prio > 0 {
+				t.want(p)
 			}
-		} else if prio > 0 {
-			t.want(p)
+		} else if prio == 0 && !o.full {
+			t.abandon(o)
 		}
 	}
-	t.afterNeed()
+	if changed {
+		t.afterNeed()
+	}
 }
 
 func (t *T) setNeeded(p uint32, need bool) {
@@ -306,13 +386,16 @@ func (t *T) afterNeed() {
 	done := t.nNeeded == 0
 	if done && !t.complete {
 		t.out.add(Effect{Kind: Complete, Peer: NoPeer})
-		t.complete = true
+		t.complete, t.source.stale = true, true
 		t.rechoke(true)
 		for _, id := range t.live {
 			if q := t.peers[id]; !q.closing {
 				t.dropRedundant(q)
 			}
 		}
+	}
+	if done != t.complete {
+		t.source.stale = true
 	}
 	t.complete = done
 	t.dirty = true
@@ -327,7 +410,10 @@ func (t *T) setDeadline(piece uint32, at time.Duration) {
 	if len(t.due) >= maxDeadlines {
 		return
 	}
-	i, _ := slices.BinarySearchFunc(t.due, at, func(d deadline, at time.Duration) int { return int(d.at - at) })
+	i, _ := slices.BinarySearchFunc(t.due, at, func(d deadline, at time.Duration) int { return cmp.Compare(d.at, at) })
 	t.due = slices.Insert(t.due, i, deadline{at, piece})
+	for _, id := range t.live {
+		t.peers[id].cur = nil // what is due goes before what was begun
+	}
 	t.dirty = true
 }

@@ -1,6 +1,9 @@
 package swarm
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ask requests the next free block of the open piece from the peer.
 func (t *T) ask(p *peer, o *openPiece) {
@@ -9,16 +12,19 @@ func (t *T) ask(p *peer, o *openPiece) {
 		b++
 	}
 	o.scan = b + 1
-	o.free--
+	t.setFree(o, o.free-1)
 	o.blocks[b] = block{state: blockAsked, holder: p.id, second: NoPeer}
-	if o.suspect && o.alone == NoPeer {
+	if p.parole && !o.sole {
+		t.setSole(o, true)
+	}
+	if o.sole {
 		o.alone = p.id
 	}
 	p.cur = o
-	t.request(p, o.p, b)
+	t.request(p, o, b)
 }
 
-func (t *T) request(p *peer, piece uint32, b int) {
+func (t *T) request(p *peer, o *openPiece, b int) {
 	if p.head > 256 && p.head > len(p.reqs)/2 {
 		n := copy(p.reqs, p.reqs[p.head:])
 		p.reqs, p.head = p.reqs[:n], 0
@@ -26,9 +32,10 @@ func (t *T) request(p *peer, piece uint32, b int) {
 	if p.pending() == 0 {
 		p.lastBlock = t.now // silence counts from the first request on
 		p.win.idle()
+		t.wakeBy(t.now + tickBusy)
 	}
-	p.reqs = append(p.reqs, request{piece, uint16(b), t.now})
-	t.out.sendBlock(SendRequest, p.id, piece, uint32(b)*blockLen, t.blockSize(piece, b))
+	p.reqs = append(p.reqs, request{o.p, uint16(b), t.now})
+	t.out.sendBlock(SendRequest, p.id, o.p, uint32(b)*blockLen, o.blockSize(b))
 }
 
 // fillAll tops up the requests of the peers that this Step touched.
@@ -37,29 +44,40 @@ func (t *T) fillAll() {
 		t.dirty = false
 		return
 	}
+	all := t.dirty
+	t.dirty = false
 	for _, id := range t.live {
-		p := t.peers[id]
-		if t.dirty || p.win.dirty {
-			p.win.dirty = false
+		if p := t.peers[id]; all || p.dirty || p.idle(t.now) {
+			p.dirty = false
 			t.fill(p)
 		}
 	}
-	t.dirty = false
+}
+
+// idle tells that it is time to look again whether the peer can do what others are slow with.
+func (p *peer) idle(now time.Duration) bool { return p.lookAt > 0 && now >= p.lookAt }
+
+// room is how many more requests the peer is to have.
+func (t *T) room(p *peer) int {
+	switch {
+	case p.closing || !p.interested || !p.open() || t.now < p.holdUntil:
+		return 0
+	case p.snubbed:
+		return 1 - p.pending()
+	}
+	return min(p.win.size, p.reqQ) - p.pending()
 }
 
 func (t *T) fill(p *peer) {
-	if p.closing || !p.interested || (p.choked && len(p.fastGot) == 0) {
-		return
-	}
-	room := min(p.win.size, p.reqQ)
-	if p.snubbed {
-		room = 1
-	}
-	for p.pending() < room {
+	p.lookAt = 0
+	for room := t.room(p); room > 0; room-- {
 		o := t.pick(p)
 		if o == nil {
 			if !p.choked {
-				t.endgame(p, room-p.pending())
+				t.takeOver(p)
+				t.endgame(p)
+				p.lookAt = t.now + endgameTime
+				t.wakeBy(p.lookAt)
 			}
 			return
 		}
@@ -68,13 +86,14 @@ func (t *T) fill(p *peer) {
 }
 
 // endgame asks the peer for blocks whose holder will take clearly longer.
-func (t *T) endgame(p *peer, room int) {
-	if p.snubbed {
+func (t *T) endgame(p *peer) {
+	room := t.room(p)
+	if room <= 0 || p.snubbed || p.parole {
 		return
 	}
 	mine := t.eta(p, p.pending()+1)
 	for _, o := range t.open {
-		if o.full || o.missing == 0 || !p.has(o.p) || o.suspect && o.alone != p.id {
+		if o.full || o.sole || !p.offers(o.p) {
 			continue
 		}
 		for b := range o.blocks {
@@ -87,18 +106,42 @@ func (t *T) endgame(p *peer, room int) {
 				continue
 			}
 			k.second = p.id
-			t.request(p, o.p, b)
+			t.request(p, o, b)
 			if room--; room <= 0 {
 				return
 			}
+			mine = t.eta(p, p.pending()+1)
 		}
+	}
+}
+
+// takeOver gives a piece that one peer alone may fetch to a peer with nothing to do that
+// will be much quicker, from the start.
+func (t *T) takeOver(p *peer) {
+	if t.nSole == 0 || p.snubbed {
+		return
+	}
+	for _, o := range t.open {
+		if !o.sole || o.full || o.alone == NoPeer || o.alone == p.id || !p.offers(o.p) {
+			continue
+		}
+		h := t.peer(o.alone)
+		if h != nil && t.eta(h, o.missing) < 2*t.eta(p, p.pending()+len(o.blocks))+time.Second {
+			continue
+		}
+		t.cancelAsked(o)
+		t.leave(h, o)
+		for range min(t.room(p), o.free) {
+			t.ask(p, o)
+		}
+		return
 	}
 }
 
 // eta is how long the peer needs for n blocks, at its rate now.
 func (t *T) eta(p *peer, n int) time.Duration {
 	const never = time.Hour
-	if p.choked && len(p.fastGot) == 0 {
+	if !p.open() {
 		return never
 	}
 	// A peer that has gone silent gets slower by the second.
@@ -113,18 +156,16 @@ func (t *T) eta(p *peer, n int) time.Duration {
 	return min(d, never)
 }
 
-// take removes the request from the peer's outstanding ones.
+// take removes the request from the peer's outstanding ones. Answers come in about the
+// order of the requests, so that what is moved is short.
 func (p *peer) take(piece uint32, b uint16) (request, bool) {
 	for i := p.head; i < len(p.reqs); i++ {
 		r := p.reqs[i]
 		if r.piece != piece || r.block != b {
 			continue
 		}
-		if i == p.head {
-			p.head++
-		} else {
-			p.reqs = append(p.reqs[:i], p.reqs[i+1:]...)
-		}
+		copy(p.reqs[p.head+1:i+1], p.reqs[p.head:i])
+		p.head++
 		if p.head == len(p.reqs) {
 			p.reqs, p.head = p.reqs[:0], 0
 		}
@@ -135,7 +176,7 @@ func (p *peer) take(piece uint32, b uint16) (request, bool) {
 
 func (p *peer) ghost(r request) {
 	if len(p.ghosts) >= maxGhosts {
-		p.ghosts = p.ghosts[:copy(p.ghosts, p.ghosts[1:])]
+		p.ghosts = p.ghosts[:copy(p.ghosts, p.ghosts[maxGhosts/2:])]
 	}
 	p.ghosts = append(p.ghosts, r)
 }
@@ -150,34 +191,53 @@ func (p *peer) takeGhost(piece uint32, b uint16) bool {
 	return false
 }
 
+// stray counts what the peer sent without having been asked. BEP 6 ends the connection at
+// the first; a few are let pass, for those that do not speak it may cross a cancel.
+func (t *T) stray(p *peer) {
+	if p.strays++; p.strays > maxStrays {
+		t.close(p, ReasonUnrequested, false)
+	}
+}
+
+// blockAt finds the number of the block that begins at begin; false if the share has no
+// such block of n bytes.
+func (t *T) blockAt(piece, begin, n uint32) (uint16, bool) {
+	if t.info == nil || piece >= t.pieces || begin%blockLen != 0 {
+		return 0, false
+	}
+	b := int(begin / blockLen)
+	if o := t.opened(piece); o != nil {
+		return uint16(b), b < len(o.blocks) && n == o.blockSize(b)
+	}
+	return uint16(b), b < t.blocksOf(piece) && n == t.blockSize(piece, b)
+}
+
 // gotBlock judges a block that has come and says whether to keep it.
 func (t *T) gotBlock(p *peer, e *Event, ref int32) {
-	if t.info == nil || e.P >= t.pieces || e.B%blockLen != 0 || int(e.B/blockLen) >= t.blocksOf(e.P) ||
-		e.N != t.blockSize(e.P, int(e.B/blockLen)) {
+	b, ok := t.blockAt(e.P, e.B, e.N)
+	if !ok {
 		t.discard(ref, e.N)
 		t.close(p, ReasonProtocol, false)
 		return
 	}
-	b := uint16(e.B / blockLen)
 	r, asked := p.take(e.P, b)
 	if !asked && !p.takeGhost(e.P, b) {
 		t.discard(ref, e.N)
-		if p.strays++; p.strays > maxStrays {
-			t.close(p, ReasonUnrequested, true)
-		}
+		t.stray(p)
 		return
 	}
-	p.lastBlock = t.now
+	p.lastBlock, p.nRefused, p.dirty = t.now, 0, true
 	p.down.add(t.now, int(e.N))
-	if asked {
-		p.win.block(t.now, r.at, e.N)
-	}
 	if p.snubbed {
 		p.snubbed = false
 		p.win.init()
 	}
+	if asked {
+		p.win.block(t.now, r.at, e.N)
+	}
 	o := t.opened(e.P)
-	if o == nil || o.blocks[b].state == blockCame || o.suspect && o.alone != p.id {
+	if o == nil || o.blocks[b].state == blockCame || o.sole && o.alone != p.id {
+		t.unclaim(p, e.P, b)
 		t.discard(ref, e.N)
 		return
 	}
@@ -187,14 +247,15 @@ func (t *T) gotBlock(p *peer, e *Event, ref int32) {
 func (t *T) keep(p *peer, o *openPiece, b uint16, ref int32, n uint32) {
 	k := &o.blocks[b]
 	if k.state == blockFree {
-		o.free--
-	}
-	for _, other := range [2]Peer{k.holder, k.second} {
-		if k.state == blockAsked && other != NoPeer && other != p.id {
-			t.cancel(other, o.p, b)
+		t.setFree(o, o.free-1)
+	} else {
+		for _, other := range [2]Peer{k.holder, k.second} {
+			if other != NoPeer && other != p.id {
+				t.cancel(other, o, b)
+			}
 		}
 	}
-	*k = block{state: blockCame, holder: p.id, second: NoPeer}
+	*k = block{state: blockCame, from: o.sentBy(p), holder: NoPeer, second: NoPeer}
 	t.Counted.Received += int64(n)
 	t.out.add(Effect{Kind: Accept, Ref: ref, P: o.p})
 	if o.missing--; o.missing == 0 {
@@ -203,21 +264,47 @@ func (t *T) keep(p *peer, o *openPiece, b uint16, ref int32, n uint32) {
 	}
 }
 
-// cancel takes a request back that somebody else answered first.
-func (t *T) cancel(id Peer, piece uint32, b uint16) {
+// sentBy is the index of the peer among those that sent blocks of the piece.
+func (o *openPiece) sentBy(p *peer) uint16 {
+	for i := len(o.senders) - 1; i >= 0; i-- {
+		if o.senders[i].nth == p.nth {
+			return uint16(i)
+		}
+	}
+	o.senders = append(o.senders, sender{p.key, p.nth})
+	return uint16(len(o.senders) - 1)
+}
+
+// cancel takes a request back that somebody else answered, or that is in vain.
+func (t *T) cancel(id Peer, o *openPiece, b uint16) {
 	q := t.peer(id)
 	if q == nil {
 		return
 	}
-	r, ok := q.take(piece, b)
+	r, ok := q.take(o.p, b)
 	if !ok {
 		return
 	}
 	q.ghost(r)
-	q.win.dirty = true
+	q.dirty = true
 	t.Counted.Cancels++
 	if !q.closing {
-		t.out.sendBlock(SendCancel, id, piece, uint32(b)*blockLen, t.blockSize(piece, int(b)))
+		t.out.sendBlock(SendCancel, id, o.p, uint32(b)*blockLen, o.blockSize(int(b)))
+	}
+}
+
+// cancelAsked takes back everything that is asked of the piece.
+func (t *T) cancelAsked(o *openPiece) {
+	for b := range o.blocks {
+		k := o.blocks[b]
+		if k.state != blockAsked {
+			continue
+		}
+		for _, id := range [2]Peer{k.holder, k.second} {
+			if id != NoPeer {
+				t.cancel(id, o, uint16(b))
+			}
+		}
 	}
 }
 
@@ -230,14 +317,17 @@ func (t *T) unclaim(p *peer, piece uint32, b uint16) {
 	k := &o.blocks[b]
 	switch {
 	case k.state != blockAsked:
+		return
 	case k.second == p.id:
 		k.second = NoPeer
 	case k.holder == p.id && k.second != NoPeer:
 		k.holder, k.second = k.second, NoPeer
 	case k.holder == p.id:
-		*k = block{holder: NoPeer, second: NoPeer}
-		o.free++
+		*k = freeBlock
+		t.setFree(o, o.free+1)
 		o.scan = min(o.scan, int(b))
+	default:
+		return
 	}
 	t.dirty = true
 }
@@ -249,82 +339,110 @@ func (t *T) release(p *peer) {
 		p.ghost(r)
 	}
 	p.reqs, p.head, p.cur = p.reqs[:0], 0, nil
-	for _, o := range t.open {
-		if o.alone == p.id {
-			o.alone = NoPeer
-			if p.closing || t.peers[p.id] == nil {
-				t.restart(o)
-			}
-		}
+	t.leaveAll(p)
+}
+
+// cancelAll tells the peer that nothing of what it was asked is wanted any more.
+func (t *T) cancelAll(p *peer) {
+	for _, r := range p.reqs[p.head:] {
+		t.Counted.Cancels++
+		t.out.sendBlock(SendCancel, p.id, r.piece, uint32(r.block)*blockLen, t.blockSize(r.piece, int(r.block)))
 	}
 }
 
-// restart empties a suspect piece so that one peer alone can fetch it from the start.
-func (t *T) restart(o *openPiece) {
-	if o.full {
+// leaveAll lets others fetch the pieces that the peer was to fetch alone.
+func (t *T) leaveAll(p *peer) {
+	if t.nSole == 0 {
 		return
 	}
+	for _, o := range t.open {
+		t.leave(p, o)
+	}
+}
+
+func (t *T) leave(p *peer, o *openPiece) {
+	if !o.sole || o.alone == NoPeer || p != nil && o.alone != p.id || o.full {
+		return
+	}
+	o.alone = NoPeer
+	t.restart(o)
+}
+
+// restart drops what came of an open piece: one peer alone is to fetch it from the start,
+// or what came is not to be trusted.
+func (t *T) restart(o *openPiece) {
+	came := 0
 	for b := range o.blocks {
-		if k := &o.blocks[b]; k.state != blockFree {
-			if k.state == blockCame {
-				o.missing++
-			}
-			*k = block{holder: NoPeer, second: NoPeer}
-			o.free++
+		if o.blocks[b].state == blockCame {
+			came += int(o.blockSize(b))
 		}
 	}
-	o.scan = 0
+	t.reopen(o)
+	if came > 0 {
+		t.Counted.Wasted += int64(came)
+		t.Counted.Received -= int64(came)
+		t.out.add(Effect{Kind: PieceReset, Peer: NoPeer, P: o.p})
+	}
+}
+
+// reopen makes every block of the piece free again.
+func (t *T) reopen(o *openPiece) {
+	for b := range o.blocks {
+		o.blocks[b] = freeBlock
+	}
+	o.full, o.alone, o.scan, o.missing, o.senders = false, NoPeer, 0, len(o.blocks), o.senders[:0]
+	t.setFree(o, len(o.blocks))
 	t.dirty = true
-	t.out.add(Effect{Kind: PieceReset, Peer: NoPeer, P: o.p})
 }
 
 func (t *T) gotChoke(p *peer) {
 	if p.choked {
 		return
 	}
-	p.choked = true
+	p.choked, p.cur = true, nil
+	p.win.idle()
 	// With BEP 6 every request is answered or rejected one by one.
 	if !p.fast() {
 		t.release(p)
+	} else {
+		t.leaveAll(p)
 	}
-	p.cur = nil
-	p.win.idle()
+	p.dirty = true
 }
 
-func (t *T) gotUnchoke(p *peer) {
-	p.choked = false
-	p.win.dirty = true
-}
+func (t *T) gotUnchoke(p *peer) { p.choked, p.dirty = false, true }
 
 func (t *T) gotReject(p *peer, e *Event) {
-	if !p.fast() || t.info == nil {
+	if !p.fast() || t.info == nil || e.P >= t.pieces {
 		t.close(p, ReasonProtocol, false)
 		return
 	}
-	b := uint16(e.B / blockLen)
+	b := uint16(min(e.B/blockLen, 1<<16-1))
 	if _, ok := p.take(e.P, b); !ok {
-		p.takeGhost(e.P, b)
+		if !p.takeGhost(e.P, b) {
+			t.stray(p)
+		}
 		return
 	}
 	t.unclaim(p, e.P, b)
-	if p.cur != nil && p.cur.p == e.P {
-		p.cur = nil
+	p.dirty = true
+	if o := t.opened(e.P); o != nil {
+		t.leave(p, o)
+		if p.cur == o {
+			p.cur = nil
+		}
 	}
 	if p.choked {
 		// The allowed fast set is no promise that holds when it is refused.
 		p.fastGot = remove(p.fastGot, e.P)
 		return
 	}
-	// A peer that does not choke us and refuses does not have it: asking again would
-	// go round in circles.
-	t.gotDontHave(p, e.P)
+	t.refuse(p, e.P)
 }
 
 func remove(list []uint32, v uint32) []uint32 {
-	for i, x := range list {
-		if x == v {
-			return append(list[:i], list[i+1:]...)
-		}
+	if i := slices.Index(list, v); i >= 0 {
+		return slices.Delete(list, i, i+1)
 	}
 	return list
 }
@@ -341,8 +459,8 @@ func (t *T) checkSnub(p *peer) {
 	if !p.snubbed {
 		t.out.add(Effect{Kind: Penalise, Peer: p.id, Reason: ReasonSnubbed})
 	}
-	p.snubbed = true
+	p.snubbed, p.dirty = true, true
+	t.cancelAll(p)
 	t.release(p)
 	p.win.init()
-	p.win.dirty = true
 }

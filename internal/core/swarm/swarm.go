@@ -12,20 +12,26 @@ import (
 const (
 	blockLen = 16 << 10 // BEP 3: what every client asks for
 
-	maxQueue       = 2000             // requests we queue for a peer and tell it so (reqq): 250 would cap 1 Gbit/s at 100 ms to 40 MB/s
-	maxRequest     = 128 << 10        // longest block we serve (limits card)
-	maxGhosts      = 2048             // requests taken back that may still be answered
-	maxStrays      = 64               // blocks nobody asked for before the peer is dropped
-	maxSuggested   = 16               // suggestions kept per peer
-	fastSetSize    = 10               // BEP 6 allowed fast pieces given to a peer with few pieces
-	chokeInterval  = 10 * time.Second // BEP 3
-	optimisticTime = 30 * time.Second // BEP 3
-	turnTime       = 30 * time.Second // how long a seed serves a peer at least before it looks for one in more need
-	tickBusy       = time.Second      // how often time-outs are looked for while requests are out
-	tickQuiet      = 10 * time.Second // and while none are
-	snubTime       = 60 * time.Second // BEP 3's figure: longest silence while requests are out
-	snubFloor      = 8 * time.Second  // shortest silence that counts, for a peer that has proved to be quick
-	randomFirst    = 4                // pieces picked at random before rarest first
+	maxQueue       = 2000                   // requests we queue for a peer and tell it so (reqq): 250 would cap 1 Gbit/s at 100 ms to 40 MB/s
+	maxRequest     = 128 << 10              // longest block we serve (limits card)
+	maxGhosts      = 2048                   // requests taken back that may still be answered
+	maxStrays      = 64                     // blocks nobody asked for, or refusals of what was not asked, before the peer is dropped
+	maxSuggested   = 16                     // suggestions kept per peer
+	fastSetSize    = 10                     // BEP 6 allowed fast pieces given to a peer with few pieces
+	chokeInterval  = 10 * time.Second       // BEP 3
+	optimisticTime = 30 * time.Second       // BEP 3
+	turnTime       = 30 * time.Second       // how long a seed serves a peer at least before it looks for one in more need
+	tickBusy       = time.Second            // how often time-outs are looked for while requests are out
+	tickQuiet      = 10 * time.Second       // and while none are
+	snubTime       = 60 * time.Second       // BEP 3's figure: longest silence while requests are out
+	snubFloor      = 8 * time.Second        // shortest silence that counts, for a peer that has proved to be quick
+	randomFirst    = 4                      // pieces picked at random before rarest first
+	holdTime       = 10 * time.Second       // how long a peer is not asked again for a piece that it refused
+	maxRefused     = 32                     // pieces refused in a row before the peer is asked for nothing for holdTime
+	endgameTime    = 100 * time.Millisecond // how often a peer with nothing to do looks at what others are slow with
+	maxRandomWalk  = 64                     // pieces looked at for a random first one
+	maxRarestWalk  = 256                    // pieces looked at in order of rarity before the peer's own are sampled
+	maxSample      = 64                     // of those
 )
 
 // Config is what a T is made with. Pieces of the share that are already there are
@@ -70,15 +76,20 @@ type T struct {
 
 	sequential, paused, limited, complete bool
 
-	peers  []*peer // by slot; nil where free
-	live   []Peer  // slots in use, in order of arrival
-	nSeeds int     // live peers that have everything
-	dirty  bool    // look at all peers for new requests
+	peers    []*peer // by slot; nil where free
+	live     []Peer  // slots in use, in order of arrival
+	arrivals uint32  // peers that ever came
+	dirty    bool    // look at all peers for new requests
+	early    bool    // SetInfo was called: peers that came before are to be judged by it
+	wants    uint32  // changes when a piece becomes wanted: see peer.dry
+	nFree    int     // free blocks of open pieces
+	nSole    int     // open pieces that one peer alone may fetch
 
 	tokens  int64 // bytes that may be sent under the limit
 	turn    int   // whose turn it is for tokens, index in live
-	source  sourceState
-	meta    *metadata
+	starved bool  // blocks waited for tokens at the end of the last Step
+	source  source
+	meta    metadata
 	blame   blame
 	choker  choker
 	Counted Counters
@@ -100,7 +111,7 @@ func New(cfg Config, rng *rand.Rand) *T {
 		cfg.Slots = 8
 	}
 	t := &T{cfg: cfg, rng: rng, limited: cfg.Limited}
-	t.meta = newMetadata()
+	t.meta.solo = NoPeer
 	t.blame.init()
 	return t
 }
@@ -131,9 +142,10 @@ func (t *T) SetInfo(info *metainfo.Info, have func(p int) bool, prio func(p int)
 		}
 	}
 	t.complete = t.nNeeded == 0
-	t.source.init(n)
+	t.source.carrier = nil
 	t.wake = 0
-	t.meta.known = true
+	t.early = true
+	t.meta.drop()
 }
 
 // Info is what SetInfo gave, nil before.
@@ -155,8 +167,8 @@ func (t *T) AppendBitfield(dst []byte) []byte { return t.have.appendWire(dst, in
 func (t *T) Step(now time.Time, in *Events, out *Effects) {
 	t.now = now.Sub(t.zero)
 	t.in, t.out = in, out
-	if t.info != nil && t.meta.known {
-		t.meta.known = false
+	if t.early {
+		t.early = false
 		t.judgeEarly()
 	}
 	for i := range in.List {
@@ -177,7 +189,7 @@ func (t *T) NextWake() time.Time {
 }
 
 // Starved tells that blocks are waiting for Tokens.
-func (t *T) Starved() bool { return t.limited && t.tokens <= 0 && t.source.waiting }
+func (t *T) Starved() bool { return t.starved }
 
 // event dispatches one event: flat, one line a kind.
 func (t *T) event(e *Event, ref int32) {
@@ -262,31 +274,40 @@ func (t *T) tick() {
 	if t.now < t.wake {
 		return
 	}
-	busy := false
+	t.wake = t.now + tickQuiet
+	if len(t.open) > 0 || t.info == nil {
+		t.wake = t.now + tickBusy
+	}
+	judge := t.now >= t.choker.next
 	for _, id := range t.live {
 		p := t.peers[id]
+		if judge {
+			p.excess = 0
+		}
 		if p.pending() > 0 {
-			busy = true
 			t.checkSnub(p)
+		}
+		t.promote(p)
+		t.forgive(p)
+		if p.pending() > 0 || len(p.refused) > 0 {
+			t.wake = t.now + tickBusy
 		}
 	}
 	t.rechoke(false)
-	t.wake = t.now + tickQuiet
-	if busy || len(t.open) > 0 {
-		t.wake = t.now + tickBusy
-	}
 	if t.info == nil {
-		t.meta.tick(t)
-		t.wake = t.now + tickBusy
+		t.tickMeta()
 	}
 }
+
+// wakeBy makes the next tick come no later than at.
+func (t *T) wakeBy(at time.Duration) { t.wake = min(t.wake, at) }
 
 // pieceSize is the number of bytes of a piece on the wire.
 func (t *T) pieceSize(p uint32) uint32 { return uint32(t.info.PieceSize(int(p))) }
 
 // blocksOf is the number of blocks that are asked for: those that hold nothing but
 // padding are known to be zero (BEP 47).
-func (t *T) blocksOf(p uint32) int { return (Payload(t.info, int(p)) + blockLen - 1) / blockLen }
+func (t *T) blocksOf(p uint32) int { return max(1, (Payload(t.info, int(p))+blockLen-1)/blockLen) }
 
 // Payload is the number of bytes of a piece up to which blocks are asked for. In a hybrid
 // the padding behind a file's end is known to be zero (BEP 47); v1 alone cannot tell.
@@ -297,10 +318,17 @@ func Payload(info *metainfo.Info, p int) int {
 	return info.DataSize(p)
 }
 
-// blockSize is the length of block b of piece p on the wire.
+// blockSize is the length of block b of piece p on the wire. An open piece knows its
+// size; to find it for another takes a search among the files.
 func (t *T) blockSize(p uint32, b int) uint32 {
+	if o := t.opened(p); o != nil {
+		return min(blockLen, o.size-uint32(b)*blockLen)
+	}
 	return min(blockLen, t.pieceSize(p)-uint32(b)*blockLen)
 }
+
+// perPiece is the number of blocks of a whole piece.
+func (t *T) perPiece() int { return max(int(t.info.PieceLength)/blockLen, 1) }
 
 // close asks the driver to end the connection; nothing more is taken from the peer.
 func (t *T) close(p *peer, why Reason, ban bool) {
@@ -309,7 +337,9 @@ func (t *T) close(p *peer, why Reason, ban bool) {
 	}
 	p.closing = true
 	t.out.add(Effect{Kind: Close, Peer: p.id, Reason: why, Ban: ban})
+	t.source.stale = true
 	t.release(p)
+	t.leftMeta(p)
 	if ban {
 		t.blame.ban(p.key)
 	}
@@ -336,7 +366,7 @@ func (t *T) Peer(id Peer) PeerView {
 	if p == nil {
 		return PeerView{}
 	}
-	return PeerView{Have: p.nBits, Seed: p.seed, WeWant: p.interested, TheyWant: p.theyInterest,
+	return PeerView{Have: p.nBits, Seed: t.info != nil && p.nBits == int(t.pieces), WeWant: p.interested, TheyWant: p.theyInterest,
 		WeChoke: p.choking, TheyChoke: p.choked, Optimistic: p.optimistic, Snubbed: p.snubbed,
 		DownRate: p.down.value(t.now), UpRate: p.up.value(t.now), Pending: p.pending()}
 }

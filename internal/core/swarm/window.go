@@ -16,19 +16,20 @@ const (
 	growth      = 1.25                  // what counts as growth
 	lapse       = 50 * time.Millisecond // the sender's own scheduling: other peers' turns, disk, limits in ticks
 	delayExpiry = 30 * time.Second      // after which the least delay is measured anew
+	probeRounds = 2                     // so many round trips with a short queue at the peer, else its own length would be measured
 )
 
 // window sizes the requests outstanding at one peer.
 type window struct {
 	size       int
 	slow       bool // still doubling
-	dirty      bool // look for requests in this Step
 	delay      time.Duration
 	delayAt    time.Duration
 	roundStart time.Duration
 	roundBytes int64
 	rates      [rateRounds]float64
 	next, flat int
+	probe      int // rounds left with a smaller window to measure the delay
 }
 
 func (w *window) init() { *w = window{size: windowStart, slow: true} }
@@ -44,8 +45,7 @@ func (w *window) best() float64 {
 
 // block counts a block of n bytes that was asked for at asked.
 func (w *window) block(now, asked time.Duration, n uint32) {
-	w.dirty = true
-	if d := max(now-asked, time.Microsecond); w.delay == 0 || d < w.delay || now-w.delayAt > delayExpiry {
+	if d := max(now-asked, time.Microsecond); w.delay == 0 || d < w.delay {
 		w.delay, w.delayAt = d, now
 	}
 	w.roundBytes += int64(n)
@@ -76,10 +76,20 @@ func (w *window) round(now time.Duration) {
 	w.rates[w.next] = rate
 	w.next = (w.next + 1) % rateRounds
 	w.roundStart, w.roundBytes = now, 0
-	if !w.slow {
-		bdp := w.best() * (2*w.delay + lapse).Seconds() / blockLen
-		w.size = min(max(int(bdp)+windowMin, windowMin), maxQueue)
+	if w.slow {
+		return
 	}
+	if now-w.delayAt > delayExpiry {
+		w.delay, w.delayAt, w.probe = 0, now, probeRounds
+		w.size = max(w.size/4, windowMin)
+	}
+	if w.probe > 0 {
+		if w.probe--; w.probe > 0 {
+			return
+		}
+	}
+	bdp := w.best() * (2*w.delay + lapse).Seconds() / blockLen
+	w.size = min(max(int(bdp)+windowMin, windowMin), maxQueue)
 }
 
 // idle forgets a round that was cut by a choke or by having nothing to ask.
