@@ -53,5 +53,4 @@ while not ended.is_set():
         elif isinstance(a, lt.torrent_error_alert) or isinstance(a, lt.listen_failed_alert):
             print('ERROR %s' % a, flush=True)
 # What is queued for the disk is written before the session is gone.
-closing = ses.abort()
-del h, ses, closing
+del h, ses
