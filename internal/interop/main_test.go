@@ -41,7 +41,11 @@ func run(m *testing.M) int {
 	if code, again := clients.Isolate(); again {
 		return code
 	}
-	return m.Run()
+	code := m.Run()
+	if dir, err := source(); err == nil {
+		os.RemoveAll(dir)
+	}
+	return code
 }
 
 // need skips a test without its programs, or fails it where they are required.

@@ -20,6 +20,7 @@ var rooms = []struct {
 	{"internal/door/httpd", []string{"internal/door/api"}},
 	{"internal/door/cli", []string{"internal/door/api"}},
 	{"internal/interop", []string{"bench"}},
+	{"internal/fault", []string{"bench", "internal/core"}},
 	{"internal/meta", nil},
 	{"bench", []string{"internal/core"}},
 }

@@ -19,8 +19,20 @@ var vagueType = regexp.MustCompile(`(Util|Utils|Helper|Helpers|Manager|Info2)$`)
 // that this file does not contain them.
 var unfinished = []string{"TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK", "no" + "lint"}
 
-// maySkip are the rooms whose tests need programs that may not be installed.
-var maySkip = []string{"internal/interop", "internal/adapter/tracker", "bench/clients"}
+// requirePeers is the environment variable that turns a skip into a failure.
+const requirePeers = "SHOAL_REQUIRE_" + "PEERS"
+
+// maySkip lists the packages whose tests obey requirePeers: only they may skip where
+// a program of others is missing.
+func maySkip(tr *tree) map[string]bool {
+	m := map[string]bool{}
+	for _, s := range tr.all {
+		if s.test && strings.Contains(string(s.text), requirePeers) {
+			m[s.dir()] = true
+		}
+	}
+	return m
+}
 
 // TestNames keeps empty words out of package and type names.
 func TestNames(t *testing.T) {
@@ -40,6 +52,7 @@ func TestNames(t *testing.T) {
 // TestNothingPutOff keeps marks of unfinished work, sleeps and skips out.
 func TestNothingPutOff(t *testing.T) {
 	tr := sources(t)
+	skippers := maySkip(tr)
 	for _, s := range tr.all {
 		for _, group := range s.ast.Comments {
 			for _, c := range group.List {
@@ -61,8 +74,8 @@ func TestNothingPutOff(t *testing.T) {
 			if id != nil && names[id.Name] == "time" && sel.Sel.Name == "Sleep" {
 				t.Errorf("%s:%d: wait for an event or a deadline, not for time to pass", s.path, line)
 			}
-			if s.test && strings.HasPrefix(sel.Sel.Name, "Skip") && id != nil && isTestVar(id.Name) && !inAny(s.dir(), maySkip) {
-				t.Errorf("%s:%d: only tests of foreign programs may skip", s.path, line)
+			if s.test && strings.HasPrefix(sel.Sel.Name, "Skip") && id != nil && isTestVar(id.Name) && !skippers[s.dir()] {
+				t.Errorf("%s:%d: a test may skip only for a missing foreign program, and must obey "+requirePeers, s.path, line)
 			}
 			return true
 		})
@@ -71,15 +84,6 @@ func TestNothingPutOff(t *testing.T) {
 
 // isTestVar tells the usual names of a *testing.T from other receivers.
 func isTestVar(name string) bool { return name == "t" || name == "b" || name == "f" || name == "tb" }
-
-func inAny(dir string, rooms []string) bool {
-	for _, r := range rooms {
-		if within(dir, r) {
-			return true
-		}
-	}
-	return false
-}
 
 // hasWord finds w in text where it is not part of a longer word.
 func hasWord(text, w string) bool {
