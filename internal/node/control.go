@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"os"
 	"runtime"
 	"sort"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"shoal/internal/adapter/store"
-	"shoal/internal/core/metainfo"
 	"shoal/internal/door/api"
 	"shoal/internal/node/engine"
 )
@@ -33,7 +31,7 @@ func (n *Node) Change(_ context.Context, id string, c api.ShareChange) (api.Shar
 		st, err = n.engine.AddPeers(id, c.AddPeers)
 	}
 	if err != nil {
-		return api.Share{}, n.plain(err)
+		return api.Share{}, Problem(err)
 	}
 	return shareOf(&st), nil
 }
@@ -42,7 +40,7 @@ func (n *Node) Change(_ context.Context, id string, c api.ShareChange) (api.Shar
 func (n *Node) Remove(_ context.Context, id string, data bool) (api.Removed, error) {
 	st, kept, err := n.engine.Remove(id, data)
 	if err != nil {
-		return api.Removed{}, n.plain(err)
+		return api.Removed{}, Problem(err)
 	}
 	if len(kept) > 0 {
 		n.bus.Publish(&api.Notice{Head: api.Head{Event: api.EventNotice, InfoHash: st.ID, Time: time.Now()}, Code: "kept",
@@ -55,11 +53,11 @@ func (n *Node) Remove(_ context.Context, id string, data bool) (api.Removed, err
 func (n *Node) Verify(_ context.Context, id string, progress func(api.Progress)) (api.Verified, error) {
 	st, err := n.engine.Status(id)
 	if err != nil {
-		return api.Verified{}, n.plain(err)
+		return api.Verified{}, Problem(err)
 	}
 	v, err := n.engine.Verify(id, func(done, total int64) { progress(api.Progress{Done: done, Total: total}) })
 	if err != nil {
-		return api.Verified{}, n.plain(err)
+		return api.Verified{}, Problem(err)
 	}
 	out := api.Verified{InfoHash: id, Name: st.Name, Pieces: v.Pieces, Good: v.Good, Bad: v.Bad, Missing: v.Missing, Bytes: v.Bytes, Seconds: v.Seconds}
 	out.BadFiles = v.BadFiles[:min(len(v.BadFiles), 100)]
@@ -70,7 +68,7 @@ func (n *Node) Verify(_ context.Context, id string, progress func(api.Progress))
 func (n *Node) Torrent(_ context.Context, id string) ([]byte, error) {
 	b, err := n.engine.Torrent(id)
 	if err != nil {
-		return nil, n.plain(err)
+		return nil, Problem(err)
 	}
 	return b, nil
 }
@@ -97,7 +95,7 @@ func (n *Node) Limits(_ context.Context, id string) (api.Limits, error) {
 	}
 	st, err := n.engine.Status(id)
 	if err != nil {
-		return api.Limits{}, n.plain(err)
+		return api.Limits{}, Problem(err)
 	}
 	return api.Limits{Up: api.Rate(st.Up), Down: api.Rate(st.Down)}, nil
 }
@@ -112,7 +110,7 @@ func (n *Node) SetLimits(ctx context.Context, id string, c api.LimitChange) (api
 		down = int64(*c.Down)
 	}
 	if err := n.engine.SetLimits(id, up, down); err != nil {
-		return api.Limits{}, n.plain(err)
+		return api.Limits{}, Problem(err)
 	}
 	l, err := n.Limits(ctx, id)
 	if err == nil && id == "" {
@@ -169,7 +167,7 @@ func (n *Node) Health(context.Context) api.Health {
 	h := api.Health{OK: true, Reasons: []string{}}
 	for _, st := range n.engine.List() {
 		if st.State == engine.Failed && len(h.Reasons) < 100 {
-			h.Reasons = append(h.Reasons, api.Safe(st.Name)+": "+plainError(st.Err).Error())
+			h.Reasons = append(h.Reasons, api.Safe(st.Name)+": "+Problem(st.Err).Error())
 		}
 	}
 	h.OK = len(h.Reasons) == 0
@@ -243,52 +241,4 @@ func (n *Node) event(v engine.Event) {
 		h.Event = api.EventNotice
 		n.bus.Publish(&api.Notice{Head: h, Code: v.Code, Text: v.Text})
 	}
-}
-
-// plain turns an error of the rooms below into one that a person is told.
-func (n *Node) plain(err error) error {
-	if err == nil {
-		return nil
-	}
-	return plainError(err)
-}
-
-func plainError(err error) *api.Error {
-	var known *api.Error
-	var bad *metainfo.Error
-	var space *store.SpaceError
-	switch {
-	case errors.As(err, &known):
-		return known
-	case errors.As(err, &bad):
-		return api.Errorf(api.BadData, "", "%w", err)
-	case errors.As(err, &space):
-		return api.Errorf(api.DiskFull, "", "%w", err).Try("free some space or choose another folder; what is there stays and is used")
-	}
-	for _, k := range plainKinds {
-		if errors.Is(err, k.err) {
-			return api.Errorf(k.kind, "", "%w", err).Try("%s", k.remedy)
-		}
-	}
-	return api.AsError(err)
-}
-
-var plainKinds = []struct {
-	err    error
-	kind   api.Kind
-	remedy string
-}{
-	{engine.ErrNotFound, api.NotFound, "`shoal ls` lists the shares"},
-	{engine.ErrNotReady, api.Unavailable, "try again when its description has come"},
-	{engine.ErrNoMatch, api.NotFound, "`shoal show FILE.torrent` lists its files"},
-	{engine.ErrElsewhere, api.Exists, "remove it first, or use that folder"},
-	{engine.ErrInPlace, api.Refused, "leave --data out"},
-	{store.ErrExists, api.Exists, "move that file away, or choose another folder"},
-	{store.ErrFull, api.DiskFull, "free some space; the fetch goes on by itself"},
-	{store.ErrNoSpace, api.DiskFull, "free some space or choose another folder"},
-	{store.ErrReadOnly, api.Path, "choose a folder that can be written"},
-	{store.ErrDenied, api.Path, "change its permissions, or choose another folder"},
-	{store.ErrIO, api.Path, "the disk may be failing: save what is on it"},
-	{store.ErrLink, api.Refused, "links are never followed: remove it or choose another folder"},
-	{store.ErrChanged, api.BadData, "verify the share, or share it anew"},
 }

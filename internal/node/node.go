@@ -21,9 +21,6 @@ import (
 	"shoal/internal/node/engine"
 )
 
-// Version is the program's version, as it is told to peers and people.
-const Version = "0.1.0"
-
 // Node is one running shoal. Its methods are what httpd needs of it: Shares, Control,
 // Limits, Status and Events.
 type Node struct {
@@ -73,13 +70,13 @@ func (n *Node) run() error {
 	net := n.opts.Config.Network
 	scope := net.Scope
 	n.names = &resolver{scope: scope}
-	n.tracker = tracker.New(tracker.Config{Allow: scope.Allow, UserAgent: "shoal/" + Version, Dial: n.dial,
+	n.tracker = tracker.New(tracker.Config{Allow: scope.Allow, UserAgent: "shoal/" + api.Version, Dial: n.dial,
 		Resolve: n.names.lookup, ListenPacket: n.listenPacket, MinInterval: n.minInterval()})
 	e, err := engine.New(engine.Config{
 		Home: n.opts.Home.Dir, Offline: n.opts.Offline, Catalog: n.catalog, Listeners: listeners, Tracker: n.tracker,
 		Allow:         func(a netip.AddrPort, from swarm.Source) error { return scope.AllowFrom(a, learnt(from)) },
 		AllowIncoming: func(a netip.AddrPort) error { return scope.AllowFrom(a, incomingFrom(scope)) },
-		LocalAddr:     n.opts.Bind.DialFrom, Resolve: n.names.lookup, Events: n.event, Version: "shoal " + Version,
+		LocalAddr:     n.opts.Bind.DialFrom, Resolve: n.names.lookup, Events: n.event, Version: "shoal " + api.Version,
 		MaxConns: net.Connections, MaxShareConns: net.ConnectionsPerShare, MaxDialling: net.HalfOpen, Slots: net.UploadSlots,
 		Reserve: n.opts.Config.Disk.Reserve.Bytes, OpenFiles: n.opts.Config.Disk.OpenFiles,
 		Up: int64(n.opts.Config.Limits.Up), Down: int64(n.opts.Config.Limits.Down),
@@ -92,7 +89,7 @@ func (n *Node) run() error {
 		for _, l := range listeners {
 			l.Close()
 		}
-		return errors.Join(n.plain(err), n.tracker.Close())
+		return errors.Join(Problem(err), n.tracker.Close())
 	}
 	n.loadLimits()
 	return nil

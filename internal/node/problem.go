@@ -4,10 +4,12 @@ import (
 	"errors"
 
 	"shoal/internal/adapter/store"
+	"shoal/internal/core/metainfo"
 	"shoal/internal/door/api"
+	"shoal/internal/node/engine"
 )
 
-// Problem is err as a person is told of it: the kinds of package store become
+// Problem is err as a person is told of it: the kinds of packages store and engine become
 // those of api, and what can be done is added. Errors that are an *api.Error
 // already stay as they are; nil stays nil.
 func Problem(err error) error {
@@ -18,7 +20,11 @@ func Problem(err error) error {
 	if errors.As(err, &known) {
 		return known
 	}
-	for _, k := range storeKinds {
+	var bad *metainfo.Error
+	if errors.As(err, &bad) {
+		return &api.Error{Kind: api.BadData, Reason: err.Error(), Cause: err}
+	}
+	for _, k := range kinds {
 		if !errors.Is(err, k.is) {
 			continue
 		}
@@ -32,8 +38,8 @@ func Problem(err error) error {
 	return api.AsError(err)
 }
 
-// storeKinds is the table from what the store says to what a person is told.
-var storeKinds = []struct {
+// kinds is the table from what the rooms below say to what a person is told.
+var kinds = []struct {
 	is     error
 	kind   api.Kind
 	remedy string
@@ -46,4 +52,10 @@ var storeKinds = []struct {
 	{store.ErrDenied, api.Path, "choose another folder, or change its permissions"},
 	{store.ErrIO, api.Path, "the disk may be failing: look at the system's log"},
 	{store.ErrLink, api.Refused, "links are not followed; choose another folder"},
+	{engine.ErrNotFound, api.NotFound, "`shoal ls` lists the shares"},
+	{engine.ErrNotReady, api.Unavailable, "try again when its description has come and its files were looked at"},
+	{engine.ErrNoMatch, api.NotFound, "`shoal show` lists its files"},
+	{engine.ErrElsewhere, api.Exists, "remove it first, or use that folder"},
+	{engine.ErrInPlace, api.Refused, "leave --data out"},
+	{engine.ErrRefusedMeta, api.BadData, "the share itself is wrong: ask whoever made it"},
 }

@@ -34,7 +34,7 @@ func (n *Node) List(context.Context) ([]api.Share, error) {
 func (n *Node) Share(_ context.Context, id string) (api.Share, error) {
 	st, err := n.engine.Status(id)
 	if err != nil {
-		return api.Share{}, n.plain(err)
+		return api.Share{}, Problem(err)
 	}
 	return shareOf(&st), nil
 }
@@ -43,7 +43,7 @@ func (n *Node) Share(_ context.Context, id string) (api.Share, error) {
 func (n *Node) Detail(_ context.Context, id string) (api.Detail, error) {
 	d, err := n.engine.Detail(id)
 	if err != nil {
-		return api.Detail{}, n.plain(err)
+		return api.Detail{}, Problem(err)
 	}
 	out := api.Detail{Share: shareOf(&d.Status), Limits: api.Limits{Up: api.Rate(d.Up), Down: api.Rate(d.Down)},
 		PeerList: []api.Peer{}, Trackers: []api.TrackerStatus{}, FileList: []api.File{}}
@@ -126,7 +126,8 @@ func shareOf(st *engine.Status) api.Share {
 		s.ETA = float64(st.Wanted-st.Done) / float64(st.DownRate)
 	}
 	if st.State == engine.Failed && st.Err != nil {
-		s.Problem = plainError(st.Err).Error()
+		p := api.AsError(Problem(st.Err))
+		s.Problem, s.Code = p.Error(), p.Kind
 	}
 	if st.Complete && !st.InPlace {
 		s.Result = doneOf(st)
@@ -162,14 +163,14 @@ func (n *Node) Add(ctx context.Context, r api.AddRequest) (api.Share, error) {
 		spec.Meta, err = metainfo.Parse(r.Torrent)
 	}
 	if err != nil {
-		return api.Share{}, n.plain(err)
+		return api.Share{}, Problem(err)
 	}
 	if err := checkPeers(r.Peers); err != nil {
 		return api.Share{}, err
 	}
 	st, err := n.engine.Add(spec)
 	if err != nil {
-		return api.Share{}, n.plain(err)
+		return api.Share{}, Problem(err)
 	}
 	return shareOf(&st), nil
 }
@@ -199,7 +200,7 @@ func (n *Node) fetch(ctx context.Context, url string) ([]byte, error) {
 	if err != nil {
 		return nil, api.Errorf(api.Invalid, url, "this is not a URL: %w", err)
 	}
-	req.Header.Set("User-Agent", "shoal/"+Version)
+	req.Header.Set("User-Agent", "shoal/"+api.Version)
 	res, err := n.web().Do(req)
 	if err != nil {
 		return nil, api.Errorf(api.Unreachable, url, "the .torrent cannot be fetched: %w", errors.Unwrap(err))
@@ -274,14 +275,14 @@ func (n *Node) Create(ctx context.Context, r api.CreateRequest, progress func(ap
 		version = v
 	}
 	o := store.CreateOptions{Name: r.Name, Version: version, PieceLength: r.PieceLength, WebSeeds: r.WebSeeds, Private: r.Private,
-		Comment: r.Comment, CreatedBy: "shoal " + Version, Progress: func(done, total int64) { progress(api.Progress{Done: done, Total: total}) }}
+		Comment: r.Comment, CreatedBy: "shoal " + api.Version, Progress: func(done, total int64) { progress(api.Progress{Done: done, Total: total}) }}
 	for _, t := range r.Trackers {
 		o.Trackers = append(o.Trackers, []string{t})
 	}
 	begun := time.Now()
 	m, report, err := store.Create(ctx, r.Path, o)
 	if err != nil {
-		return api.Created{}, n.plain(err)
+		return api.Created{}, Problem(err)
 	}
 	took := time.Since(begun)
 	spec := engine.Spec{Meta: m, Dir: filepath.Dir(report.Root), InPlace: true, Resume: report.Resume, Peers: r.Peers,
@@ -292,7 +293,7 @@ func (n *Node) Create(ctx context.Context, r api.CreateRequest, progress func(ap
 	_, before := n.engine.Status(m.Hash.ID())
 	st, err := n.engine.Add(spec)
 	if err != nil {
-		return api.Created{}, n.plain(err)
+		return api.Created{}, Problem(err)
 	}
 	s := shareOf(&st)
 	return api.Created{Link: m.Magnet().String(), InfoHashV1: s.InfoHashV1, InfoHashV2: s.InfoHashV2, Name: m.Info.Name, Bytes: m.Info.Bytes(),
@@ -307,30 +308,4 @@ func reportOf(r *store.Report) api.Report {
 		out.Skipped = append(out.Skipped, api.Skipped{Path: s.Path, Reason: s.Reason})
 	}
 	return out
-}
-
-// Inspect reads a .torrent without adding it.
-func Inspect(torrent []byte) (api.Detail, error) {
-	m, err := metainfo.Parse(torrent)
-	if err != nil {
-		return api.Detail{}, plainError(err)
-	}
-	info := m.Info
-	var d api.Detail
-	describe(&d, m)
-	d.InfoHash, d.Name, d.Link, d.Format = m.Hash.ID(), info.Name, m.Magnet().String(), info.Version.String()
-	if m.Hash.HasV1() {
-		d.InfoHashV1 = hex.EncodeToString(m.Hash.V1[:])
-	}
-	if m.Hash.HasV2() {
-		d.InfoHashV2 = hex.EncodeToString(m.Hash.V2[:])
-	}
-	d.Private, d.Bytes, d.BytesWanted, d.Files, d.Pieces = info.Private, info.Bytes(), info.Bytes(), len(d.FileList), info.NumPieces()
-	d.Trackers, d.PeerList = []api.TrackerStatus{}, []api.Peer{}
-	for tier, urls := range m.Trackers {
-		for _, u := range urls {
-			d.Trackers = append(d.Trackers, api.TrackerStatus{URL: u, Tier: tier, Seeders: -1, Leechers: -1})
-		}
-	}
-	return d, nil
 }

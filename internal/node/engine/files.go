@@ -94,6 +94,7 @@ func (s *Share) completeIfDone() {
 	}
 	s.row.Complete = true
 	s.row.Completed = time.Now()
+	s.seconds = s.now().Seconds()
 	s.resume.dirty, s.resume.sync = true, true
 	s.settleState()
 	s.e.keep(s)

@@ -56,7 +56,7 @@ func (s *Share) metadataCame(info []byte) {
 	}
 	m, err := metainfo.ParseInfo(info, s.hash)
 	if err != nil { // no other peer will have a better one
-		s.fail(fmt.Errorf("the description that peers sent is refused: %w", err))
+		s.fail(fmt.Errorf("%w: %w", ErrRefusedMeta, err))
 		return
 	}
 	m.Trackers = s.trackers()
@@ -66,6 +66,10 @@ func (s *Share) metadataCame(info []byte) {
 		return
 	}
 	s.meta = m
+	if s.spec.Meta = m; len(s.spec.Select) > 0 && !anyWanted(&s.spec) {
+		s.fail(ErrNoMatch)
+		return
+	}
 	for _, c := range s.conns {
 		if c != nil {
 			c.Limit(m.Info.NumPieces())

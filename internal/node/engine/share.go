@@ -99,6 +99,7 @@ type Share struct {
 	lastDialErr error
 	wantedBytes int64 // -1 until counted
 	linkText    string
+	seconds     float64 // from this start to the last verified piece
 }
 
 type baseTotals struct{ down, up, wasted int64 }

@@ -29,11 +29,12 @@ type Spec struct {
 
 // Errors that callers decide on.
 var (
-	ErrNotFound  = errors.New("engine: no such share")
-	ErrNotReady  = errors.New("engine: the share's description has not come yet, or its files are being looked at")
-	ErrNoMatch   = errors.New("engine: no file of the share fits the selection")
-	ErrElsewhere = errors.New("engine: the share is already here with another folder")
-	ErrInPlace   = errors.New("engine: the share's files are the originals and are not deleted")
+	ErrNotFound    = errors.New("no such share")
+	ErrNotReady    = errors.New("the share's description has not come yet, or its files are being looked at")
+	ErrNoMatch     = errors.New("no file of the share fits the selection")
+	ErrElsewhere   = errors.New("the share is already here with another folder")
+	ErrRefusedMeta = errors.New("the description that peers sent is refused")
+	ErrInPlace     = errors.New("the share's files are the originals and are not deleted")
 )
 
 // wanted is the predicate that Select describes; nil when every file is wanted.

@@ -172,7 +172,7 @@ func (s *Share) publish() {
 		s.progress(st)
 	}
 	if s.row.Complete {
-		st.Seconds = s.row.Completed.Sub(s.row.Added).Seconds()
+		st.Seconds = s.seconds
 		st.Sources = s.sources()
 	}
 	s.status.Store(st)
@@ -321,6 +321,8 @@ type PeerStatus struct {
 	InRate   int64
 	OutRate  int64
 	Flags    string
+	Pending  int // requests outstanding
+	Queued   int // requests of theirs that wait to be served
 }
 
 func (s *Share) peerStatus(c *conn) PeerStatus {
@@ -331,6 +333,7 @@ func (s *Share) peerStatus(c *conn) PeerStatus {
 		p.Have = float64(v.Have) / float64(n.NumPieces())
 	}
 	p.Flags = flagsOf(v, c.Fast())
+	p.Pending, p.Queued = v.Pending, v.Queued
 	return p
 }
 
