@@ -10,6 +10,7 @@ const (
 	maxBans     = 10000 // security.md: bounded, oldest out first
 	maxFailures = 64    // pieces whose failed blocks are remembered
 	digestLen   = 32
+	paroleTime  = 2 // whole good pieces for each offence
 )
 
 // blame finds who sent a bad block. When a piece fails its hash, the digest and the
@@ -17,7 +18,7 @@ const (
 // digest differs was bad, and its sender is banned: nobody else can be hit. A piece
 // that came from one peer alone needs no second round; so a piece that failed is fetched
 // by one peer alone, and who had a part in the failure is on parole: it fetches whole
-// pieces alone until one has passed.
+// pieces alone until some have passed, more at each offence.
 type blame struct {
 	bans     map[Key]struct{}
 	order    []Key
@@ -140,7 +141,7 @@ func (t *T) convict(f *failure, good []byte) {
 		if guilty[i] {
 			t.banKey(s.key)
 		} else if q := t.bySender(s); q != nil && judged {
-			q.parole = false
+			q.parole = 0
 		}
 	}
 }
@@ -160,8 +161,9 @@ func (t *T) endParole(o *openPiece) {
 	if len(o.senders) != 1 {
 		return
 	}
-	if q := t.bySender(o.senders[0]); q != nil && q.parole {
-		q.parole, q.dirty = false, true
+	if q := t.bySender(o.senders[0]); q != nil && q.parole > 0 {
+		q.parole--
+		q.dirty = true
 	}
 }
 
@@ -203,7 +205,8 @@ func (t *T) pieceBad(e *Event) {
 	}
 	for _, s := range f.senders {
 		if q := t.bySender(s); q != nil {
-			q.parole, q.cur = true, nil
+			q.offences++
+			q.parole, q.cur = paroleTime*q.offences, nil
 		}
 	}
 	t.setSole(o, true)

@@ -28,7 +28,7 @@ func (t *T) consistent() error {
 }
 
 func (t *T) checkPieces() error {
-	if t.have.count() != t.nHave || t.needed.count() != t.nNeeded {
+	if t.have.count() != t.nHave || t.needed.count() != t.nNeeded || t.wanted.count() != t.nWanted {
 		return fmt.Errorf("have %d of %d, needed %d of %d", t.nHave, t.have.count(), t.nNeeded, t.needed.count())
 	}
 	for p := range t.pieces {

@@ -48,11 +48,13 @@ type peer struct {
 	ghosts    []request // taken back, may still be answered
 	cur       *openPiece
 	strays    int
-	parole    bool // had a part in a piece that failed: fetches whole pieces alone until one passes
+	parole    int // had a part in a piece that failed: so many whole pieces it fetches alone until it is cleared
+	offences  int // failed pieces it had a part in
 	win       window
 	down, up  meter
 	snubbed   bool
 	lastBlock time.Duration
+	firstAsk  time.Duration // of a block ever; 0 = none
 	lookAt    time.Duration // when to look again for what others are slow with; 0 = not idle
 
 	// What they ask of us.
@@ -447,8 +449,8 @@ func (t *T) gotDontHave(p *peer, piece uint32) {
 		}
 	}
 	if !p.fast() {
-		for i := len(p.reqs) - 1; i >= p.head; i-- {
-			if r := p.reqs[i]; r.piece == piece {
+		for _, r := range slices.Clone(p.reqs[p.head:]) {
+			if r.piece == piece {
 				p.take(piece, r.block)
 				t.unclaim(p, piece, r.block)
 				p.ghost(r)

@@ -59,6 +59,7 @@ func (t *T) class(prio uint8) *rarity {
 
 func (t *T) want(p uint32) {
 	t.wanted.set(p)
+	t.nWanted++
 	t.wants++
 	t.class(t.prio[p]).insert(p)
 }
@@ -66,6 +67,7 @@ func (t *T) want(p uint32) {
 func (t *T) unwant(p uint32) {
 	if t.wanted.has(p) {
 		t.wanted.clear(p)
+		t.nWanted--
 		t.class(t.prio[p]).remove(p)
 	}
 }
@@ -145,7 +147,7 @@ func (o *openPiece) usable(p *peer) bool {
 	if o.sole {
 		return o.alone == p.id || o.alone == NoPeer && !p.snubbed
 	}
-	return !p.parole
+	return p.parole == 0
 }
 
 // pick chooses the open piece from which the peer is asked its next block; nil if
@@ -222,6 +224,10 @@ func (t *T) pickDue(p *peer) *openPiece {
 		}
 	}
 	return nil
+}
+
+func (t *T) isDue(p uint32) bool {
+	return slices.ContainsFunc(t.due, func(d deadline) bool { return d.piece == p })
 }
 
 // helps tells that the peer alone would keep a piece open for so long that it rather

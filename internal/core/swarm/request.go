@@ -14,7 +14,7 @@ func (t *T) ask(p *peer, o *openPiece) {
 	o.scan = b + 1
 	t.setFree(o, o.free-1)
 	o.blocks[b] = block{state: blockAsked, holder: p.id, second: NoPeer}
-	if p.parole && !o.sole {
+	if p.parole > 0 && !o.sole {
 		t.setSole(o, true)
 	}
 	if o.sole {
@@ -30,6 +30,9 @@ func (t *T) request(p *peer, o *openPiece, b int) {
 		p.reqs, p.head = p.reqs[:n], 0
 	}
 	if p.pending() == 0 {
+		if p.firstAsk == 0 {
+			p.firstAsk = max(t.now, 1)
+		}
 		p.lastBlock = t.now // silence counts from the first request on
 		p.win.idle()
 		t.wakeBy(t.now + tickBusy)
@@ -85,25 +88,26 @@ func (t *T) fill(p *peer) {
 	}
 }
 
-// endgame asks the peer for blocks whose holder will take clearly longer.
+// endgame asks the peer for blocks whose holder will take clearly longer: when nothing
+// else is left to ask of anybody (BEP 3), or for a piece that is due.
 func (t *T) endgame(p *peer) {
 	room := t.room(p)
-	if room <= 0 || p.snubbed || p.parole {
+	if room <= 0 || p.snubbed || p.parole > 0 || t.nWanted > 0 && len(t.due) == 0 {
 		return
 	}
 	mine := t.eta(p, p.pending()+1)
 	for _, o := range t.open {
-		if o.full || o.sole || !p.offers(o.p) {
+		if o.full || o.sole || !p.offers(o.p) || t.nWanted > 0 && !t.isDue(o.p) {
 			continue
 		}
 		for b := range o.blocks {
 			k := &o.blocks[b]
-			if k.state != blockAsked || k.second != NoPeer || k.holder == p.id {
+			if k.state != blockAsked || k.holder == p.id || k.second == p.id ||
+				!t.slower(k.holder, mine) || k.second != NoPeer && !t.slower(k.second, mine) {
 				continue
 			}
-			h := t.peer(k.holder)
-			if h == nil || t.eta(h, h.pending()) < 2*mine+lapse {
-				continue
+			if k.second != NoPeer {
+				t.cancel(k.second, o, uint16(b))
 			}
 			k.second = p.id
 			t.request(p, o, b)
@@ -113,6 +117,12 @@ func (t *T) endgame(p *peer) {
 			mine = t.eta(p, p.pending()+1)
 		}
 	}
+}
+
+// slower tells that the peer will need clearly longer for what it was asked than mine.
+func (t *T) slower(id Peer, mine time.Duration) bool {
+	h := t.peer(id)
+	return h != nil && t.eta(h, h.pending()) >= 2*mine+lapse
 }
 
 // takeOver gives a piece that one peer alone may fetch to a peer with nothing to do that
@@ -140,17 +150,27 @@ func (t *T) takeOver(p *peer) {
 
 // eta is how long the peer needs for n blocks, at its rate now.
 func (t *T) eta(p *peer, n int) time.Duration {
-	const never = time.Hour
+	const (
+		never = time.Hour
+		start = time.Second // what a peer that was just asked is given
+	)
 	if !p.open() {
 		return never
 	}
-	// A peer that has gone silent gets slower by the second.
+	silent := t.now - p.lastBlock
 	r := p.win.best()
-	if r == 0 {
-		return min(never, time.Second+t.now-p.lastBlock)
+	if r == 0 && p.down.total > 0 {
+		r = float64(p.down.total) / max(t.now-p.firstAsk, time.Millisecond).Seconds()
 	}
-	d := time.Duration(float64(n) * blockLen / r * float64(time.Second))
-	if silent := t.now - p.lastBlock; silent > d+p.win.delay {
+	if r == 0 {
+		if silent < start || p.pending() == 0 {
+			return start
+		}
+		return min(time.Duration(n)*silent, never)
+	}
+	d := time.Duration(min(float64(n)*blockLen/r, never.Seconds()) * float64(time.Second))
+	// A peer that has gone silent gets slower by the second.
+	if p.pending() > 0 && silent > d+p.win.delay {
 		d += silent
 	}
 	return min(d, never)

@@ -66,6 +66,7 @@ type T struct {
 	needed  bitset // not had, priority above 0: what makes a peer interesting
 	nHave   int
 	nNeeded int
+	nWanted int
 	prio    []uint8
 	avail   []uint16
 	order   [4]*rarity // by priority 1…3; [0] unused
@@ -358,6 +359,7 @@ type PeerView struct {
 	Optimistic, Snubbed                  bool
 	DownRate, UpRate                     float64 // bytes a second
 	Pending                              int     // requests outstanding
+	Queued                               int     // their requests that wait to be served
 }
 
 // Peer shows a peer; the zero value if the slot is free.
@@ -368,5 +370,6 @@ func (t *T) Peer(id Peer) PeerView {
 	}
 	return PeerView{Have: p.nBits, Seed: t.info != nil && p.nBits == int(t.pieces), WeWant: p.interested, TheyWant: p.theyInterest,
 		WeChoke: p.choking, TheyChoke: p.choked, Optimistic: p.optimistic, Snubbed: p.snubbed,
-		DownRate: p.down.value(t.now), UpRate: p.up.value(t.now), Pending: p.pending()}
+		DownRate: p.down.value(t.now), UpRate: p.up.value(t.now), Pending: p.pending(),
+		Queued: len(p.queue) - p.qhead + len(p.later)}
 }

@@ -86,6 +86,7 @@ type node struct {
 	asked   int
 	dup     int64 // bytes that came and were thrown away
 	sent    int64 // bytes of blocks
+	lost    bool  // it lost pieces that others may still believe in
 }
 
 // link is one side of a connection.
@@ -376,7 +377,7 @@ func (n *node) request(f *Effect) {
 	if n.t.Have(int(f.P)) {
 		n.w.t.Fatalf("%v: node %d asks for piece %d, which it has", n.w.now, n.id, f.P)
 	}
-	if p := n.t.peer(f.Peer); !p.has(f.P) || n.links[f.Peer].up && !n.links[f.Peer].to.t.Have(int(f.P)) {
+	if p := n.t.peer(f.Peer); !p.has(f.P) || n.links[f.Peer].up && !n.links[f.Peer].to.lost && !n.links[f.Peer].to.t.Have(int(f.P)) {
 		n.w.t.Fatalf("%v: node %d asks %d for piece %d, which it lacks", n.w.now, n.id, f.Peer, f.P)
 	}
 }
@@ -467,7 +468,7 @@ func (n *node) state() string {
 	s := fmt.Sprintf("needs %d, open %d, free %d, sole %d", n.t.nNeeded, len(n.t.open), n.t.nFree, n.t.nSole)
 	for _, id := range n.t.live {
 		p := n.t.peers[id]
-		s += fmt.Sprintf("; peer %d→%d: pending %d window %d choked %v interested %v useful %d snubbed %v parole %v refused %d queue %d later %d",
+		s += fmt.Sprintf("; peer %d→%d: pending %d window %d choked %v interested %v useful %d snubbed %v parole %d refused %d queue %d later %d",
 			id, n.links[id].to.id, p.pending(), p.win.size, p.choked, p.interested, p.useful, p.snubbed, p.parole, len(p.refused), len(p.queue)-p.qhead, len(p.later))
 	}
 	return s
