@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"shoal/internal/adapter/store"
@@ -282,11 +283,18 @@ func (e *Engine) attend() {
 	defer e.wg.Done()
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
+	busy := false
 	for {
 		select {
 		case <-e.ctx.Done():
 			return
 		case now := <-t.C:
+			if n := len(e.running()); n > 0 {
+				busy = true
+			} else if busy {
+				busy = false
+				debug.FreeOSMemory() // nothing runs: what the last transfer needed goes back
+			}
 			e.mu.Lock()
 			var due *entry
 			for _, r := range e.shares {
