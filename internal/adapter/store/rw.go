@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"shoal/internal/adapter/store/disk"
+	"shoal/internal/core/metainfo"
 )
 
 // freshness is how long an open file is believed to be unchanged.
@@ -27,7 +28,8 @@ func (c *Content) ReadAt(p []byte, piece, begin int) error {
 var onePool = sync.Pool{New: func() any { return new([1][]byte) }}
 
 // ReadVec fills bufs, one after the other, with the bytes of a piece from
-// begin on: one preadv where they lie in one file, zeros for pads. A file that
+// begin on: one preadv where they lie in one file, zeros for pads and for what
+// lies between the end of a v2 file and that of its last piece. A file that
 // was changed or vanished is ErrChanged, which names it; so is a file that was
 // never fetched. Open files are compared with what was recorded at most once a
 // second.
@@ -60,7 +62,11 @@ func (c *Content) transfer(bufs [][]byte, piece, begin int, write bool) error {
 	for _, b := range bufs {
 		total += len(b)
 	}
-	if piece < 0 || begin < 0 || total > c.info.PieceSize(piece)-begin {
+	size, gap := c.info.PieceSize(piece), false
+	if gap = !write && size > 0 && c.info.Version == metainfo.V2; gap {
+		size = int(c.info.PieceLength)
+	}
+	if piece < 0 || begin < 0 || total > size-begin {
 		return &Error{Op: "address", Path: c.Root(), Kind: ErrRange}
 	}
 	if total == 0 {
@@ -68,6 +74,12 @@ func (c *Content) transfer(bufs [][]byte, piece, begin int, write bool) error {
 	}
 	off := int64(piece)*c.info.PieceLength + int64(begin)
 	f := c.info.FileAt(off)
+	if f < 0 && gap {
+		for _, b := range bufs {
+			clear(b)
+		}
+		return nil
+	}
 	if f < 0 {
 		return &Error{Op: "address", Path: c.Root(), Kind: ErrRange}
 	}
@@ -81,6 +93,12 @@ func (c *Content) transfer(bufs [][]byte, piece, begin int, write bool) error {
 	}()
 	at := cursor{bufs: bufs}
 	for ; total > 0; f++ {
+		if gap && (f >= len(c.files) || off < c.info.Files[f].Offset) {
+			for _, b := range at.take(scratch.v[:0], total) {
+				clear(b)
+			}
+			return nil
+		}
 		if f >= len(c.files) {
 			return &Error{Op: "address", Path: c.Root(), Kind: ErrRange}
 		}

@@ -40,15 +40,14 @@ func (t *T) gotRequest(p *peer, e *Event) {
 	p.enqueue(u)
 }
 
-// inPiece tells whether the bytes lie within the piece. Only the last piece of a file can
-// be short; to know takes a search among the files.
+// inPiece tells whether the bytes lie within the piece. Only the last piece of a share can
+// be short. In v2 that of each file is, but libtorrent asks for whole blocks there too: the
+// driver sends zeros for what lies behind the end.
 func (t *T) inPiece(piece, begin, n uint32) bool {
 	end := uint64(begin) + uint64(n)
-	return end <= uint64(t.info.PieceLength) && (t.even(piece) || end <= uint64(t.pieceSize(piece)))
+	return end <= uint64(t.info.PieceLength) &&
+		(t.info.Version == metainfo.V2 || piece+1 < t.pieces || end <= uint64(t.pieceSize(piece)))
 }
-
-// even tells that the piece is as long as any without looking.
-func (t *T) even(piece uint32) bool { return t.info.Version != metainfo.V2 && piece+1 < t.pieces }
 
 // grants tells whether a request is to be served at all.
 func (t *T) grants(p *peer, piece, n uint32) bool {

@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"shoal/internal/adapter/store"
+	"shoal/internal/core/metainfo"
+)
+
+// libtorrentNode is one libtorrent session. Arguments: address, port, folder, the .torrent
+// or link, "seed" or "fetch", peers. It prints READY when it listens and DONE when
+// everything is there, and ends with its standard input.
+const libtorrentNode = `
+import sys, threading, os
+import libtorrent as lt
+ip, port, save, what, mode, peers = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5], sys.argv[6:]
+ses = lt.session({'listen_interfaces': '%s:%d' % (ip, port), 'outgoing_interfaces': ip, 'enable_dht': False,
+    'enable_lsd': False, 'enable_upnp': False, 'enable_natpmp': False, 'allow_multiple_connections_per_ip': True,
+    'enable_incoming_utp': False, 'enable_outgoing_utp': False, 'out_enc_policy': 2, 'in_enc_policy': 2,
+    'alert_mask': lt.alert.category_t.status_notification | lt.alert.category_t.error_notification |
+        lt.alert.category_t.peer_notification | lt.alert.category_t.connect_notification})
+if what.startswith('magnet:'):
+    p = lt.parse_magnet_uri(what)
+else:
+    p = lt.add_torrent_params()
+    p.ti = lt.torrent_info(what)
+p.save_path = save
+p.flags |= lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
+if mode == 'seed':
+    p.flags |= lt.torrent_flags.seed_mode
+h = ses.add_torrent(p)
+def ended():
+    sys.stdin.read()
+    os._exit(0)
+threading.Thread(target=ended, daemon=True).start()
+for x in peers:
+    i, po = x.rsplit(':', 1)
+    h.connect_peer((i, int(po)))
+print('READY', flush=True)
+done = False
+while True:
+    ses.wait_for_alert(200)
+    for a in ses.pop_alerts():
+        print('ALERT', a.what(), a.message(), flush=True)
+    s = h.status()
+    if not done and s.has_metadata and s.is_finished and s.total_wanted > 0:
+        done = True
+        print('DONE', flush=True)
+`
+
+// python is the system's own, which has libtorrent's binding.
+const python = "/usr/bin/python3"
+
+// needLibtorrent skips a test where libtorrent is missing, unless it must not be.
+func needLibtorrent(t *testing.T) {
+	t.Helper()
+	out, err := exec.Command(python, "-c", "import libtorrent").CombinedOutput()
+	if err == nil {
+		return
+	}
+	if os.Getenv("SHOAL_REQUIRE_PEERS") == "1" {
+		t.Fatalf("python3-libtorrent is required: %v %s", err, out)
+	}
+	t.Skip("python3-libtorrent is not installed")
+}
+
+// libtorrent is a running session.
+type libtorrent struct {
+	t     *testing.T
+	addr  string
+	lines chan string
+}
+
+// startLibtorrent starts one on an address of its own.
+func startLibtorrent(t *testing.T, save, what, mode string, peers ...string) *libtorrent {
+	t.Helper()
+	probe, err := net.Listen("tcp", "127.0.0.3:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := probe.Addr().(*net.TCPAddr).Port
+	probe.Close()
+	script := filepath.Join(t.TempDir(), "node.py")
+	if err := os.WriteFile(script, []byte(libtorrentNode), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{script, "127.0.0.3", fmt.Sprint(port), save, what, mode}, peers...)
+	cmd := exec.Command(python, args...)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l := &libtorrent{t: t, addr: fmt.Sprintf("127.0.0.3:%d", port), lines: make(chan string, 10000)}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		defer close(l.lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			l.lines <- s.Text()
+		}
+	}()
+	t.Cleanup(func() {
+		in.Close()
+		<-read
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// until waits for a line; what came before is told when the session ends without it.
+func (l *libtorrent) until(word string) {
+	l.t.Helper()
+	var before []string
+	late := time.NewTimer(longest)
+	defer late.Stop()
+	for {
+		select {
+		case s, ok := <-l.lines:
+			if s == word {
+				return
+			}
+			if before = append(before, s); !ok {
+				l.t.Fatalf("libtorrent ended without %s:\n%s", word, strings.Join(before, "\n"))
+			}
+		case <-late.C:
+			l.t.Fatalf("libtorrent: no %s:\n%s", word, strings.Join(before, "\n"))
+		}
+	}
+}
+
+// links are the ways to name a share: by every hash it has.
+func links(m *metainfo.Metainfo) map[string]metainfo.InfoHash {
+	h := m.Hash
+	list := map[string]metainfo.InfoHash{"link": h}
+	if h.HasV1() && h.HasV2() {
+		list["link v1"] = metainfo.InfoHash{V1: h.V1, Version: metainfo.V1}
+		list["link v2"] = metainfo.InfoHash{V2: h.V2, Version: metainfo.V2}
+	}
+	return list
+}
+
+// TestLibtorrentSeeds fetches from libtorrent 2.0 by link: the metadata, the piece layers
+// and the data come from it.
+func TestLibtorrentSeeds(t *testing.T) {
+	needLibtorrent(t)
+	for _, v := range []metainfo.Version{metainfo.V2, metainfo.Hybrid} {
+		for _, single := range []bool{true, false} {
+			path := content(t, single)
+			m, _, err := store.Create(t.Context(), path, store.CreateOptions{Version: v, PieceLength: 16 << 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(t.TempDir(), "t.torrent")
+			if err := os.WriteFile(file, m.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			for name, hash := range links(m) {
+				t.Run(fmt.Sprintf("%s/single=%t/%s", v, single, name), func(t *testing.T) {
+					seed := startLibtorrent(t, filepath.Dir(path), file, "seed")
+					seed.until("READY")
+					b := startNode(t)
+					dir := b.fetch(Spec{Magnet: magnet(hash), Peers: []string{seed.addr}})
+					b.waitDone(m.Hash)
+					sameTree(t, path, filepath.Join(dir, "content"))
+					sameTorrent(t, b, m)
+				})
+			}
+		}
+	}
+}
+
+// TestLibtorrentFetches seeds to libtorrent 2.0, which starts with a link.
+func TestLibtorrentFetches(t *testing.T) {
+	needLibtorrent(t)
+	for _, v := range []metainfo.Version{metainfo.V2, metainfo.Hybrid} {
+		for _, single := range []bool{true, false} {
+			path := content(t, single)
+			a := startNode(t)
+			m := a.share(path, store.CreateOptions{Version: v, PieceLength: 16 << 10})
+			for name, hash := range links(m) {
+				t.Run(fmt.Sprintf("%s/single=%t/%s", v, single, name), func(t *testing.T) {
+					dir := t.TempDir()
+					libtorrent := startLibtorrent(t, dir, magnet(hash).String(), "fetch", a.addr())
+					t.Cleanup(func() { t.Log(a.story()) })
+					libtorrent.until("DONE")
+					sameTree(t, path, filepath.Join(dir, "content"))
+				})
+			}
+		}
+	}
+}
