@@ -475,7 +475,7 @@ func (t *T) refuse(p *peer, piece uint32) {
 	}
 	p.refused = append(p.refused, refusal{piece, t.now + holdTime})
 	if p.nRefused++; p.nRefused >= maxRefused {
-		p.nRefused, p.holdUntil = 0, t.now+holdTime
+		p.nRefused, p.holdUntil = 0, t.now+pauseTime
 	}
 	t.wakeBy(t.now + tickBusy)
 }

@@ -184,7 +184,9 @@ func (t *T) route(p *peer, piece uint32) routing {
 // turnsAway tells whether the peer is refused a piece that others have, while there are
 // fresh ones to ask for. One that asks again later does not get it there, and is served.
 func (t *T) turnsAway(p *peer, piece uint32) bool {
-	if !p.fast() || t.source.left == 0 {
+	// Without a limit of our own the bottleneck may be anywhere: a refusal would only
+	// cost the peer time.
+	if !t.limited || !p.fast() || t.source.left == 0 {
 		return false
 	}
 	for _, a := range p.turned {

@@ -27,7 +27,8 @@ const (
 	snubFloor      = 8 * time.Second        // shortest silence that counts, for a peer that has proved to be quick
 	randomFirst    = 4                      // pieces picked at random before rarest first
 	holdTime       = 10 * time.Second       // how long a peer is not asked again for a piece that it refused
-	maxRefused     = 32                     // pieces refused in a row before the peer is asked for nothing for holdTime
+	maxRefused     = 32                     // pieces refused in a row before the peer is asked for nothing for pauseTime
+	pauseTime      = 500 * time.Millisecond // short: what was refused may have been many requests of one moment
 	endgameTime    = 100 * time.Millisecond // how often a peer with nothing to do looks at what others are slow with
 	maxRandomWalk  = 64                     // pieces looked at for a random first one
 	maxRarestWalk  = 256                    // pieces looked at in order of rarity before the peer's own are sampled
