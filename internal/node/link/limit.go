@@ -41,7 +41,8 @@ func (l *Limiter) refill(now time.Time, rate float64) {
 	l.last = now
 }
 
-// Take returns how many of want bytes may pass now.
+// Take returns how many of want bytes may pass now: none until what a tick brings, or a
+// block, has gathered, so that a caller that asks again at once does not spin.
 func (l *Limiter) Take(now time.Time, want int64) int64 {
 	rate := l.rate.Load()
 	if rate == 0 {
@@ -51,7 +52,7 @@ func (l *Limiter) Take(now time.Time, want int64) int64 {
 	defer l.mu.Unlock()
 	l.refill(now, float64(rate))
 	n := min(want, int64(l.tokens))
-	if n <= 0 {
+	if n < min(want, max(int64(float64(rate)*LimitTick.Seconds()), 16<<10)) {
 		return 0
 	}
 	l.tokens -= float64(n)
