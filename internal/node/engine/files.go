@@ -129,13 +129,16 @@ func (s *Share) unreadable(piece int, err error) {
 
 // filesChanged withdraws the pieces of files that somebody changed or removed, and says so.
 func (s *Share) filesChanged() {
-	content := s.content.Load()
-	if content == nil {
-		return
+	if content := s.content.Load(); content != nil {
+		s.withdraw(content.Changed())
 	}
-	info := s.meta.Info
+}
+
+// withdraw stops offering the pieces of files, and says so once for each.
+func (s *Share) withdraw(files []int) {
+	content, info := s.content.Load(), s.meta.Info
 	var paths []string
-	for _, f := range content.Changed() {
+	for _, f := range files {
 		if s.gone[f] {
 			continue
 		}
@@ -146,9 +149,9 @@ func (s *Share) filesChanged() {
 		paths = append(paths, content.Path(f))
 		first, end := info.FilePieces(f)
 		for p := first; p < end; p++ {
+			// What a person removed or changed is not fetched back over that.
+			s.event(swarm.Event{Kind: swarm.SetPriority, P: uint32(p), B: uint32(p) + 1, N: 0})
 			if s.t.Have(p) {
-				// A share's originals are not fetched back over the person's files.
-				s.event(swarm.Event{Kind: swarm.SetPriority, P: uint32(p), B: uint32(p) + 1, N: 0})
 				s.event(swarm.Event{Kind: swarm.PieceLost, Peer: swarm.NoPeer, P: uint32(p)})
 			}
 		}

@@ -223,7 +223,7 @@ func (s *Share) ready(o opened) {
 	if s.t.Info() == nil {
 		s.layers.start(s, o.unknown)
 		s.t.SetInfo(info, func(p int) bool { return o.have[p] }, func(p int) uint8 {
-			if !pieceWanted(info, p, wanted) || s.layers.blocks(s, p) {
+			if s.spec.InPlace || !pieceWanted(info, p, wanted) || s.layers.blocks(s, p) {
 				return 0
 			}
 			return 2
@@ -242,6 +242,7 @@ func (s *Share) ready(o opened) {
 	}
 	s.resume.dirty = true
 	s.failed, s.problem = nil, ""
+	s.lacking(o.have, wanted)
 	s.settleState()
 	for f := range info.Files {
 		if s.left[f] == 0 {
@@ -249,6 +250,7 @@ func (s *Share) ready(o opened) {
 		}
 	}
 	s.completeIfDone()
+	s.stillComplete()
 	s.e.keep(s)
 	s.dialSome()
 }

@@ -189,6 +189,7 @@ func (e *Engine) addAgain(r *entry, spec Spec) (Status, error) {
 	ok := s.call(func() {
 		s.addPeers(spec.Peers, swarm.FromPerson)
 		s.addPeers(spec.Magnet.Peers, swarm.FromLink)
+		s.again()
 		s.setPaused(false)
 		if len(spec.Select) > 0 || len(s.spec.Select) > 0 {
 			s.reselect(spec.Select)

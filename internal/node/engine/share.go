@@ -84,6 +84,7 @@ type Share struct {
 
 	unfinished  int          // wanted files without their final name
 	gone        map[int]bool // files that somebody changed
+	asked       bool         // for once more: what was complete is being looked at
 	v2Only      bool         // the v1 hashes are wrong
 	saving      bool
 	parked      bool // ended because nobody needs it now

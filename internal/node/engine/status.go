@@ -156,6 +156,7 @@ func (s *Share) counters() {
 func (s *Share) publish() {
 	s.counters()
 	st := baseStatus(s.row, s.hash)
+	st.Complete = st.Complete && !s.asked
 	st.State, st.Problem, st.Err, st.Checked = s.state, s.problem, s.failed, s.checked
 	st.DownRate, st.UpRate = int64(s.rates.down.rate), int64(s.rates.up.rate)
 	st.Candidates = s.cands.Len()
@@ -276,8 +277,10 @@ func parkedStatus(row store.Row, h metainfo.InfoHash) *Status {
 		st.State = Paused
 	case row.Complete:
 		st.State, st.Done, st.Have = Seeding, st.Wanted, st.Pieces
-	default:
+	case row.Link != "":
 		st.State = Metadata
+	default:
+		st.State = Fetching
 	}
 	return st
 }

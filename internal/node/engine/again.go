@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"shoal/internal/adapter/store"
+	"shoal/internal/core/swarm"
+)
+
+// again is told that a person asks for this share once more: what was complete is looked
+// at, for its files may be gone or changed since.
+func (s *Share) again() {
+	content := s.content.Load()
+	switch {
+	case s.spec.InPlace || !s.row.Complete:
+	case content == nil:
+		s.asked = true // its files are being looked at just now
+	case len(s.gone) > 0 || len(content.Changed()) > 0:
+		s.asked = true
+		s.gone = nil
+		s.open()
+	}
+}
+
+// lacking deals with a share that was complete and has not all of its pieces any more.
+// The originals of a share are never written. What was fetched and then removed by
+// somebody is fetched again when a person asks for it, and not by itself; what a crash
+// took is.
+func (s *Share) lacking(have []bool, wanted func(int) bool) {
+	if !s.spec.InPlace && !s.row.Complete {
+		return
+	}
+	if !s.asked {
+		s.withdraw(s.vanished(have, wanted))
+	}
+	if s.spec.InPlace {
+		return
+	}
+	for p := range have {
+		if s.asked && !have[p] && pieceWanted(s.meta.Info, p, wanted) && !s.layers.blocks(s, p) {
+			s.event(swarm.Event{Kind: swarm.SetPriority, P: uint32(p), B: uint32(p) + 1, N: 2})
+		}
+	}
+	s.settle()
+	s.row.Complete = s.t.Needed() == 0 && s.unfinished == 0
+}
+
+// stillComplete tells whoever waits that what was asked for again is complete as it was.
+func (s *Share) stillComplete() {
+	if !s.asked {
+		return
+	}
+	s.asked = false
+	s.publish()
+	if s.row.Complete {
+		s.e.tell(Event{Kind: EventDone, ID: s.id(), Status: s.status.Load()})
+	}
+}
+
+// vanished lists the files that are not what they were: of originals those that lack any
+// piece, else those that are not there at all.
+func (s *Share) vanished(have []bool, wanted func(int) bool) []int {
+	info := s.meta.Info
+	stats := s.content.Load().Stats()
+	var list []int
+	for f := range info.Files {
+		if info.Files[f].Pad || info.Files[f].Length == 0 || wanted != nil && !wanted(f) {
+			continue
+		}
+		if !s.spec.InPlace && stats[f].State != store.StatAbsent {
+			continue
+		}
+		for p, end := info.FilePieces(f); p < end; p++ {
+			if !have[p] {
+				list = append(list, f)
+				break
+			}
+		}
+	}
+	return list
+}
