@@ -52,15 +52,20 @@ func (e *Engine) entry(id string) (*entry, error) {
 	return r, nil
 }
 
-// Status is one share.
+// Status is one share at this moment.
 func (e *Engine) Status(id string) (Status, error) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	r, err := e.entry(id)
 	if err != nil {
+		e.mu.Unlock()
 		return Status{}, err
 	}
-	return *r.show(), nil
+	s, st := r.share, *r.show()
+	e.mu.Unlock()
+	if s != nil && s.call(s.publish) {
+		st = *s.status.Load()
+	}
+	return st, nil
 }
 
 // running returns the share with its loop running, starting it if it is parked.
