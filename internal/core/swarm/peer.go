@@ -281,6 +281,10 @@ func (t *T) greetLate(p *peer) {
 }
 
 func (t *T) gotBits(p *peer, e *Event) {
+	if (p.gotBits || p.nBits > 0) && e.Kind == GotBitfield && t.info != nil {
+		t.moreBits(p, e.Data)
+		return
+	}
 	if p.gotBits || p.nBits > 0 {
 		t.close(p, ReasonProtocol, false)
 		return
@@ -304,6 +308,19 @@ func (t *T) gotBits(p *peer, e *Event) {
 		t.becomeSeed(p)
 	case GotBitfield:
 		t.takeBits(p, e.Data)
+	}
+}
+
+// moreBits takes a bitfield in the middle of things: aria2 sends one in place of many
+// haves, against BEP 3. What it adds counts as haves; nothing is taken away by it.
+func (t *T) moreBits(p *peer, wireBits []byte) {
+	bits := newBitset(int(t.pieces))
+	if p.bits == nil || !bits.fillWire(wireBits, int(t.pieces)) {
+		t.close(p, ReasonProtocol, false)
+		return
+	}
+	for i := bits.nextCommon(bits, 0); i >= 0; i = bits.nextCommon(bits, uint32(i)+1) {
+		t.gotHave(p, uint32(i))
 	}
 }
 

@@ -23,6 +23,7 @@ type Chunk struct {
 
 func (c *Chunk) hold(n int) { c.refs.Add(int32(n)) }
 
+// Release gives up one reference.
 func (c *Chunk) Release() {
 	if c.refs.Add(-1) == 0 {
 		c.pool.put(c)
@@ -41,6 +42,8 @@ type Pool struct {
 	pressed func() // called when a reader has to wait: shares write out what they hold
 }
 
+// NewPool makes an empty pool. pressed is called, in a goroutine of its own, when a reader
+// has to wait: whoever holds blocks should write them out.
 func NewPool(pressed func()) *Pool {
 	p := &Pool{pressed: pressed}
 	p.more.L = &p.mu
@@ -111,6 +114,7 @@ func (p *Pool) Shrink() {
 	p.mu.Unlock()
 }
 
+// Close ends all waiting; Get returns nil from then on.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
@@ -130,6 +134,7 @@ const (
 	keepBuffers = 4
 )
 
+// Get returns a buffer for SendBatch bytes of blocks and their headers.
 func (b *Buffers) Get() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -141,6 +146,7 @@ func (b *Buffers) Get() []byte {
 	return make([]byte, sendBuffer)
 }
 
+// Put takes a buffer back.
 func (b *Buffers) Put(x []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
