@@ -14,7 +14,7 @@ type choker struct {
 func (t *T) gotInterested(p *peer) {
 	p.theyInterest = true
 	t.source.stale = true
-	if t.info != nil && !t.paused && p.choking && t.serving() < t.cfg.Slots {
+	if t.info != nil && !t.paused && p.choking && !p.seed && t.serving() < t.cfg.Slots {
 		t.unchoke(p)
 	}
 }
@@ -27,11 +27,11 @@ func (t *T) gotUninterested(p *peer) {
 	}
 }
 
-// serving is the number of peers that are unchoked and interested.
+// serving is the number of peers that are unchoked and want something.
 func (t *T) serving() int {
 	n := 0
 	for _, id := range t.live {
-		if q := t.peers[id]; !q.choking && q.theyInterest && !q.closing {
+		if q := t.peers[id]; !q.choking && q.theyInterest && !q.seed && !q.closing {
 			n++
 		}
 	}
@@ -95,8 +95,8 @@ func (t *T) rechoke(soon bool) {
 }
 
 // rank sorts the peers, those to be served first. While we fetch, who gives most comes
-// first (tit for tat); as a seed, who has got least lately, and a turn once begun lasts
-// for a while.
+// first (tit for tat); as a seed, who has waited longest, and a turn once begun lasts for
+// a while.
 func (t *T) rank(list []*peer) {
 	slices.SortStableFunc(list, func(a, b *peer) int {
 		if t.nNeeded > 0 {
@@ -108,11 +108,20 @@ func (t *T) rank(list []*peer) {
 			}
 			return 1
 		}
-		if c := cmp.Compare(a.up.value(t.now), b.up.value(t.now)); c != 0 {
+		if c := cmp.Compare(t.served(a), t.served(b)); c != 0 {
 			return c
 		}
-		return cmp.Compare(a.lastTurn, b.lastTurn)
+		return cmp.Compare(a.up.value(t.now), b.up.value(t.now))
 	})
+}
+
+// served is when the peer was served last. That it takes nothing is no reason to go on:
+// it would keep its place for ever.
+func (t *T) served(p *peer) time.Duration {
+	if p.choking {
+		return p.lastTurn
+	}
+	return t.now
 }
 
 func (t *T) gives(p *peer) float64 {

@@ -319,7 +319,7 @@ func (t *T) moreBits(p *peer, wireBits []byte) {
 		t.close(p, ReasonProtocol, false)
 		return
 	}
-	for i := bits.nextCommon(bits, 0); i >= 0; i = bits.nextCommon(bits, uint32(i)+1) {
+	for i := bits.nextCommon(bits, 0); i >= 0 && !p.closing; i = bits.nextCommon(bits, uint32(i)+1) {
 		t.gotHave(p, uint32(i))
 	}
 }
@@ -493,6 +493,8 @@ func (t *T) refuse(p *peer, piece uint32) {
 	p.refused = append(p.refused, refusal{piece, t.now + holdTime})
 	if p.nRefused++; p.nRefused >= maxRefused {
 		p.nRefused, p.holdUntil = 0, t.now+pauseTime
+		p.lookAt = p.holdUntil
+		t.wakeBy(p.holdUntil)
 	}
 	t.wakeBy(t.now + tickBusy)
 }

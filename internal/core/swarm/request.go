@@ -63,7 +63,7 @@ func (p *peer) idle(now time.Duration) bool { return p.lookAt > 0 && now >= p.lo
 // room is how many more requests the peer is to have.
 func (t *T) room(p *peer) int {
 	switch {
-	case p.closing || !p.interested || !p.open() || t.now < p.holdUntil:
+	case p.closing || !p.interested || !p.open():
 		return 0
 	case p.snubbed:
 		return 1 - p.pending()
@@ -72,6 +72,10 @@ func (t *T) room(p *peer) int {
 }
 
 func (t *T) fill(p *peer) {
+	if t.now < p.holdUntil {
+		t.wakeBy(p.holdUntil)
+		return
+	}
 	p.lookAt = 0
 	for room := t.room(p); room > 0; room-- {
 		o := t.pick(p)

@@ -54,7 +54,8 @@ func TestWorldOneToEight(t *testing.T) {
 			if ratio > 1.10 {
 				t.Errorf("the last finished after %.3f × the bound", ratio)
 			}
-			if copies > 1.07 {
+			// Without a limit of its own a seed does not turn away: the bottleneck may be elsewhere.
+			if copies > 1.07 && c.token || copies > 1.10 {
 				t.Errorf("the seed sent %.3f copies", copies)
 			}
 		})
