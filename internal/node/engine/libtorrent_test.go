@@ -16,10 +16,10 @@ import (
 )
 
 // libtorrentNode is one libtorrent session. Arguments: address, port, folder, the .torrent
-// or link, "seed" or "fetch", peers. It prints READY when it listens and DONE when
+// or link, "seed" or "fetch", peers. It prints its alerts, and DONE when
 // everything is there, and ends with its standard input.
 const libtorrentNode = `
-import sys, threading, os
+import sys, os, select
 import libtorrent as lt
 ip, port, save, what, mode, peers = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5], sys.argv[6:]
 ses = lt.session({'listen_interfaces': '%s:%d' % (ip, port), 'outgoing_interfaces': ip, 'enable_dht': False,
@@ -33,21 +33,19 @@ else:
     p = lt.add_torrent_params()
     p.ti = lt.torrent_info(what)
 p.save_path = save
-p.flags |= lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
+p.flags = lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
 if mode == 'seed':
     p.flags |= lt.torrent_flags.seed_mode
 h = ses.add_torrent(p)
-def ended():
-    sys.stdin.read()
-    os._exit(0)
-threading.Thread(target=ended, daemon=True).start()
 for x in peers:
     i, po = x.rsplit(':', 1)
     h.connect_peer((i, int(po)))
-print('READY', flush=True)
+
 done = False
 while True:
-    ses.wait_for_alert(200)
+    if select.select([sys.stdin], [], [], 0)[0]:
+        os._exit(0)
+    ses.wait_for_alert(100)
     for a in ses.pop_alerts():
         print('ALERT', a.what(), a.message(), flush=True)
     s = h.status()
@@ -125,7 +123,7 @@ func startLibtorrent(t *testing.T, save, what, mode string, peers ...string) *li
 	return l
 }
 
-// until waits for a line; what came before is told when the session ends without it.
+// until waits for a line that begins so; what came before is told when the session ends without it.
 func (l *libtorrent) until(word string) {
 	l.t.Helper()
 	var before []string
@@ -134,7 +132,7 @@ func (l *libtorrent) until(word string) {
 	for {
 		select {
 		case s, ok := <-l.lines:
-			if s == word {
+			if strings.HasPrefix(s, word) {
 				return
 			}
 			if before = append(before, s); !ok {
@@ -164,7 +162,7 @@ func TestLibtorrentSeeds(t *testing.T) {
 	for _, v := range []metainfo.Version{metainfo.V2, metainfo.Hybrid} {
 		for _, single := range []bool{true, false} {
 			path := content(t, single)
-			m, _, err := store.Create(t.Context(), path, store.CreateOptions{Version: v, PieceLength: 16 << 10})
+			m, _, err := store.Create(t.Context(), path, store.CreateOptions{Version: v, PieceLength: pieceFor(v)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -175,7 +173,7 @@ func TestLibtorrentSeeds(t *testing.T) {
 			for name, hash := range links(m) {
 				t.Run(fmt.Sprintf("%s/single=%t/%s", v, single, name), func(t *testing.T) {
 					seed := startLibtorrent(t, filepath.Dir(path), file, "seed")
-					seed.until("READY")
+					seed.until("ALERT torrent_checked")
 					b := startNode(t)
 					dir := b.fetch(Spec{Magnet: magnet(hash), Peers: []string{seed.addr}})
 					b.waitDone(m.Hash)
@@ -194,7 +192,7 @@ func TestLibtorrentFetches(t *testing.T) {
 		for _, single := range []bool{true, false} {
 			path := content(t, single)
 			a := startNode(t)
-			m := a.share(path, store.CreateOptions{Version: v, PieceLength: 16 << 10})
+			m := a.share(path, store.CreateOptions{Version: v, PieceLength: pieceFor(v)})
 			for name, hash := range links(m) {
 				t.Run(fmt.Sprintf("%s/single=%t/%s", v, single, name), func(t *testing.T) {
 					dir := t.TempDir()
@@ -206,4 +204,14 @@ func TestLibtorrentFetches(t *testing.T) {
 			}
 		}
 	}
+}
+
+// pieceFor is as small as can be, so that there are many hashes. libtorrent 2.0.8 stops a
+// hybrid as inconsistent when hashes come between a piece's v1 verdict and its being
+// written, which small pieces provoke.
+func pieceFor(v metainfo.Version) int64 {
+	if v == metainfo.Hybrid {
+		return 256 << 10
+	}
+	return 16 << 10
 }
