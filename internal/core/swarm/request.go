@@ -158,7 +158,8 @@ func (t *T) eta(p *peer, n int) time.Duration {
 		never = time.Hour
 		start = time.Second // what a peer that was just asked is given
 	)
-	if !p.open() {
+	// With BEP 6 what was asked before the choke is answered, or rejected soon.
+	if !p.open() && (!p.fast() || p.pending() == 0) {
 		return never
 	}
 	silent := t.now - p.lastBlock
