@@ -183,7 +183,6 @@ type progress struct {
 	Bytes    int64
 	Total    int64
 	Pieces   int
-	Peers    int
 	Wasted   int64
 	Reason   string
 	Action   string
@@ -192,10 +191,6 @@ type progress struct {
 	Text     string
 	InfoHash string `json:"info_hash"`
 	Path     string
-	Sources  []struct {
-		Address string
-		Bytes   int64
-	} `json:"-"`
 }
 
 // events are all lines of that event so far.
@@ -430,4 +425,23 @@ func sound(t *testing.T, want, got string) {
 	if err := measure.Same(want, got); err != nil {
 		t.Error(err)
 	}
+}
+
+// lastJSON is the last line that has a key, decoded.
+func lastJSON[T any](t *testing.T, out []byte, key string) T {
+	t.Helper()
+	var v T
+	found := false
+	for l := range bytes.Lines(out) {
+		var keys map[string]json.RawMessage
+		if json.Unmarshal(l, &keys) == nil && keys[key] != nil {
+			v = *new(T)
+			must(t, json.Unmarshal(l, &v))
+			found = true
+		}
+	}
+	if !found {
+		t.Fatalf("no line with %q in %s", key, out)
+	}
+	return v
 }

@@ -105,7 +105,9 @@ func TestHostileTrackers(t *testing.T) {
 		{"redirect out of scope", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://192.0.2.1/announce", http.StatusFound)
 		}, " "},
-		{"interval of centuries", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "d8:intervali9223372036854775807e5:peers0:e") }, ""},
+		{"interval of centuries", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, "d8:intervali9223372036854775807e5:peers0:e")
+		}, ""},
 		{"thousands of peers", func(w http.ResponseWriter, _ *http.Request) {
 			n := 20000
 			fmt.Fprintf(w, "d8:intervali60e5:peers%d:", 6*n)

@@ -38,6 +38,12 @@ func (b *Batch) reset() {
 	b.Aux = b.Aux[:0]
 }
 
+// maxBatch bounds the messages of one batch: a read of the smallest ones would make events
+// that take fifty times the room that the read does.
+const maxBatch = 1024
+
+func (b *Batch) full() bool { return len(b.In.List)+len(b.Aux) >= maxBatch }
+
 func (b *Batch) empty() bool { return len(b.In.List) == 0 && len(b.Aux) == 0 }
 
 func (b *Batch) event(e swarm.Event) {

@@ -20,9 +20,11 @@ type reader struct {
 	ck         *Chunk // what buf belongs to; nil while it is the small one
 	start, end int    // unparsed bytes
 	last       int    // bytes of the last read, a hint for the next chunk
+	more       bool   // whole frames may be left of the last read
 }
 
 func (r *reader) run() error {
+	var err error
 	for {
 		var b *Batch
 		select {
@@ -30,8 +32,11 @@ func (r *reader) run() error {
 		case <-r.c.gone:
 			return ErrGone
 		}
-		err := r.fill()
+		if !r.more {
+			err = r.fill()
+		}
 		b.reset()
+		r.more = false
 		if r.end > r.start {
 			if perr := r.parse(b); perr != nil {
 				err = perr
@@ -43,7 +48,7 @@ func (r *reader) run() error {
 			b.Drop()
 			return ErrGone
 		}
-		if err != nil {
+		if err != nil && !r.more {
 			return err
 		}
 	}
@@ -148,7 +153,7 @@ func (r *reader) toChunk(part int) error {
 	return nil
 }
 
-// parse takes all whole frames.
+// parse takes all whole frames, or as many as a batch holds.
 func (r *reader) parse(b *Batch) error {
 	limit := int(r.c.maxFrame.Load())
 	blocks := 0
@@ -158,6 +163,10 @@ func (r *reader) parse(b *Batch) error {
 		}
 	}()
 	for {
+		if b.full() {
+			r.more = true
+			return nil
+		}
 		frame, n, err := wire.Next(r.buf[r.start:r.end], limit)
 		if err != nil {
 			return err

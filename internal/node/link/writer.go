@@ -115,12 +115,14 @@ func (c *Conn) put(b []byte) error {
 	return err
 }
 
-// sendBlocks reads the blocks, headers in between, and writes them with one call.
+// sendBlocks reads the blocks, headers in between, and writes them with one call. What
+// cannot be read any more is refused, so that the peer asks somebody else for it; one
+// that does not know how to be refused loses the connection.
 func (c *Conn) sendBlocks(buf []byte, sends []Block) error {
 	w := &c.w
 	pos := 0
 	for i := 0; i < len(sends); {
-		first := sends[i]
+		first, run, at := sends[i], i, pos
 		w.vec = w.vec[:0]
 		next := first.Begin
 		for i < len(sends) && sends[i].Piece == first.Piece && sends[i].Begin == next {
@@ -133,7 +135,13 @@ func (c *Conn) sendBlocks(buf []byte, sends []Block) error {
 			i++
 		}
 		if err := c.owner.Blocks(w.vec, int(first.Piece), int(first.Begin)); err != nil {
-			return err
+			if !c.Fast() {
+				return err
+			}
+			pos = at
+			for _, s := range sends[run:i] {
+				pos = len(wire.RejectMsg{Piece: s.Piece, Begin: s.Begin, Length: s.Len}.Append(buf[:pos]))
+			}
 		}
 	}
 	return c.put(buf[:pos])
