@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"sort"
 	"time"
 
@@ -397,26 +396,6 @@ func (s *Share) untilOpen() error {
 		}
 	}
 }
-
-// Torrent is the share's .torrent.
-func (e *Engine) Torrent(id string) ([]byte, error) {
-	e.mu.Lock()
-	r, err := e.entry(id)
-	var path string
-	if err == nil {
-		path = filepath.Join(e.torrents(), r.row.ID+".torrent")
-		if r.row.Link != "" && (r.share == nil || !r.share.described()) {
-			err = ErrNotReady
-		}
-	}
-	e.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path)
-}
-
-func (s *Share) described() bool { st := s.status.Load(); return st != nil && st.Pieces > 0 }
 
 // Remove forgets a share; with data it deletes what was fetched, never originals. It
 // returns the paths that were kept although data was asked to go.

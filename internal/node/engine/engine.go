@@ -223,6 +223,8 @@ func (e *Engine) incoming(nc net.Conn) error {
 	if err := nc.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
 		return err
 	}
+	abort := context.AfterFunc(e.ctx, func() { nc.Close() })
+	defer abort()
 	theirs, err := link.ReadHandshake(nc)
 	if err != nil {
 		return err
@@ -271,8 +273,9 @@ func (e *Engine) dial(s *Share, addr netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
+	abort := context.AfterFunc(s.ctx, func() { nc.Close() })
 	theirs, err := e.greet(s, nc)
-	if err != nil {
+	if abort(); err != nil {
 		nc.Close()
 		return err
 	}

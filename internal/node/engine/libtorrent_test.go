@@ -215,3 +215,31 @@ func pieceFor(v metainfo.Version) int64 {
 	}
 	return 16 << 10
 }
+
+// TestLibtorrentManyHashes: a file of 513 pieces takes two requests, of which libtorrent
+// makes the second for a single hash.
+func TestLibtorrentManyHashes(t *testing.T) {
+	needLibtorrent(t)
+	path := filepath.Join(t.TempDir(), "content")
+	writeFile(t, path, 513*32<<10-5)
+	a := startNode(t)
+	m := a.share(path, store.CreateOptions{Version: metainfo.V2, PieceLength: 32 << 10})
+	file := filepath.Join(t.TempDir(), "t.torrent")
+	if err := os.WriteFile(file, m.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("from", func(t *testing.T) {
+		seed := startLibtorrent(t, filepath.Dir(path), file, "seed")
+		seed.until("ALERT torrent_checked")
+		b := startNode(t)
+		dir := b.fetch(Spec{Magnet: magnet(m.Hash), Peers: []string{seed.addr}})
+		b.waitDone(m.Hash)
+		sameTree(t, path, filepath.Join(dir, "content"))
+		sameTorrent(t, b, m)
+	})
+	t.Run("to", func(t *testing.T) {
+		dir := t.TempDir()
+		startLibtorrent(t, dir, magnet(m.Hash).String(), "fetch", a.addr()).until("DONE")
+		sameTree(t, path, filepath.Join(dir, "content"))
+	})
+}
