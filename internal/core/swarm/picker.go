@@ -176,7 +176,27 @@ func (t *T) pick(p *peer) *openPiece {
 	if o := t.pickNew(p); o != nil {
 		return o
 	}
-	return t.pickOpen(p)
+	if o := t.pickOpen(p); o != nil || !p.snubbed {
+		return o
+	}
+	return t.pickForlorn(p)
+}
+
+// pickForlorn gives a piece that one peer alone is to fetch to a snubbed one, when no
+// better peer has it.
+func (t *T) pickForlorn(p *peer) *openPiece {
+	for _, o := range t.open {
+		if !o.sole || o.alone != NoPeer || o.free == 0 || !p.offers(o.p) {
+			continue
+		}
+		if !slices.ContainsFunc(t.live, func(id Peer) bool {
+			q := t.peers[id]
+			return !q.snubbed && !q.choked && !q.closing && q.offers(o.p)
+		}) {
+			return o
+		}
+	}
+	return nil
 }
 
 // pickSole takes a piece that one peer alone is to fetch: first, for until it has passed
