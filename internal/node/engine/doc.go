@@ -3,13 +3,13 @@
 //
 // # Who runs
 //
-//   - One goroutine per active share (loop.go) owns that share's swarm.T and everything
+//   - One goroutine per active share (share.go) owns that share's swarm.T and everything
 //     else about it. All others talk to it through its inbox.
-//   - One goroutine per connection reads (reader.go). A writer runs only while there is
-//     something to send (writer.go), so that an idle connection costs one small stack.
-//   - As many disk workers as there are cores hash and write (disk.go).
+//   - One goroutine per connection reads. A writer runs only while there is
+//     something to send (package link), so that an idle connection costs one small stack.
+//   - As many disk workers as there are cores hash and write (package intake).
 //   - A share that nobody talks to is parked: a row in Engine.shares, no goroutine, no
-//     metainfo in memory (park.go).
+//     metainfo in memory (registry.go).
 //
 // # How a block comes in
 //
@@ -18,8 +18,8 @@
 //     chunk move to the next one.
 //  2. All messages of one read go to the share's loop as one batch. Two batches a
 //     connection exist; a reader that has none waits, which is the back pressure.
-//  3. swarm.T accepts or discards each block. An accepted block joins its piece
-//     (assembly.go); the run of blocks that continues the piece goes to a disk worker.
+//  3. swarm.T accepts or discards each block. An accepted block joins its piece in
+//     package intake; the run of blocks that continues the piece goes to a disk worker.
 //  4. The worker hashes the run while it is in the cache and writes it in place with one
 //     vectored write. After the last run it knows the verdict, and the loop announces the
 //     piece.

@@ -17,6 +17,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/adapter/tracker"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/intake"
 	"shoal/internal/node/link"
 )
 
@@ -51,7 +52,7 @@ type Engine struct {
 	cancel             context.CancelFunc
 	pool               *link.Pool
 	buffers            link.Buffers
-	disk               *disk
+	workers            *intake.Workers
 	handles            *store.Handles
 	up, down           link.Limiter
 	nConns             atomic.Int64
@@ -93,7 +94,7 @@ func New(cfg Config) (*Engine, error) {
 		shares: make(map[string]*entry), names: make(map[[20]byte]*entry), alias: make(map[string]string)}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.pool = link.NewPool(e.spillAll)
-	e.disk = newDisk(runtime.GOMAXPROCS(0))
+	e.workers = intake.NewWorkers(runtime.GOMAXPROCS(0), &e.buffers)
 	e.up.Set(cfg.Up)
 	e.down.Set(cfg.Down)
 	copy(e.peerID[:], wire.PeerIDPrefix)
@@ -160,7 +161,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	finished := make(chan struct{})
 	go func() {
 		e.wg.Wait()
-		e.disk.close()
+		e.workers.Close()
 		close(finished)
 	}()
 	select {
@@ -312,7 +313,7 @@ func (e *Engine) greet(s *Share, nc net.Conn) (wire.Handshake, error) {
 // spillAll makes every share write out the blocks that wait for others.
 func (e *Engine) spillAll() {
 	for _, s := range e.running() {
-		s.post(msg{kind: msgCall, call: s.spill})
+		s.post(msg{kind: msgCall, call: func() { s.intake.Spill() }})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/node/intake"
 )
 
 // countFiles counts for every wanted file the pieces that are still to come.
@@ -59,7 +60,7 @@ func (s *Share) finishFile(f int) {
 		return
 	}
 	s.finishing++
-	s.e.disk.run(func() {
+	s.e.workers.Run(func() {
 		err := content.Finish(f)
 		s.post(msg{kind: msgCall, call: func() {
 			s.finishing--
@@ -181,7 +182,7 @@ func (s *Share) verify(report func(done, total int64)) (Verification, error) {
 	var done int64
 	begun := time.Now()
 	err := content.Verify(s.ctx, nil, 0, func(p int, verdict metainfo.Verdict) {
-		have[p] = good(verdict)
+		have[p] = intake.Good(verdict)
 		switch {
 		case have[p]:
 			v.Good++
@@ -234,7 +235,7 @@ func (s *Share) afterVerify(have []bool) {
 			}
 			s.event(swarm.Event{Kind: swarm.SetPriority, P: uint32(p), B: uint32(p) + 1, N: prio})
 		}
-		if s.pieces[p] == nil {
+		if !s.intake.Open(p) {
 			s.correct(p, h)
 		}
 	}

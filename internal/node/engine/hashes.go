@@ -178,7 +178,7 @@ func (l *layerState) save(s *Share) {
 	}
 	l.saving, l.unsaved = true, false
 	m, row := s.meta, s.row
-	s.e.disk.run(func() {
+	s.e.workers.Run(func() {
 		err := store.SaveTorrent(s.e.torrents(), m, row)
 		s.post(msg{kind: msgCall, call: func() {
 			l.saving = false

@@ -6,6 +6,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/node/intake"
 )
 
 // ownLayer is what the verified pieces of one file add up to, while its layer is missing.
@@ -15,29 +16,28 @@ type ownLayer struct {
 }
 
 // learn completes the verdict on a piece that v1 alone could judge when it was begun: if
-// the layer has come since, by that; else its root is remembered. It is called while the
-// assembly's hasher still holds the leaves.
-func (l *layerState) learn(s *Share, a *assembly, v metainfo.Verdict) metainfo.Verdict {
+// the layer has come since, by that; else its root is remembered.
+func (l *layerState) learn(s *Share, piece int, leaves [][32]byte, v metainfo.Verdict) metainfo.Verdict {
 	if v.V2 != metainfo.Unknown || v.V1 != metainfo.Good || l.plan == nil {
 		return v
 	}
 	info := s.meta.Info
-	root := metainfo.MerkleRoot(a.hasher.Leaves(), info.PieceWidth(a.piece))
-	if want, known := s.meta.PieceV2(a.piece); known {
+	root := metainfo.MerkleRoot(leaves, info.PieceWidth(piece))
+	if want, known := s.meta.PieceV2(piece); known {
 		v.V2 = metainfo.Bad
 		if root == want {
 			v.V2 = metainfo.Good
 		}
 		return v
 	}
-	f := info.FileAt(int64(a.piece) * info.PieceLength)
+	f := info.FileAt(int64(piece) * info.PieceLength)
 	first, end := info.FilePieces(f)
 	o := l.own[f]
 	if o == nil {
 		o = newOwnLayer(end - first)
 		l.own[f] = o
 	}
-	o.set(a.piece-first, root)
+	o.set(piece-first, root)
 	return v
 }
 
@@ -99,7 +99,7 @@ func (s *Share) judge(f int, pieces []int) {
 		defer s.e.wg.Done()
 		var found []int
 		err := content.Verify(s.ctx, pieces, 0, func(p int, v metainfo.Verdict) {
-			if good(v) {
+			if intake.Good(v) {
 				found = append(found, p)
 			}
 		})

@@ -107,7 +107,7 @@ func (s *Share) serveRange(c *conn, r wire.HashRange) {
 	c.serve.busy = true
 	c.serve.paid = c.serve.paid.Add(time.Duration(end-first) * serveBlock)
 	info := s.meta.Info
-	s.e.disk.run(func() {
+	s.e.workers.Run(func() {
 		var hashes [][32]byte
 		leaves, err := readLeaves(s, content, info, f, first, end)
 		if err == nil {

@@ -13,6 +13,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/node/intake"
 )
 
 // begin is the first thing the loop does.
@@ -21,8 +22,7 @@ func (s *Share) begin() {
 	s.rng = rand.New(rand.NewChaCha8(seed()))
 	s.timer = time.NewTimer(time.Hour)
 	s.nextTick = s.begun
-	s.pieces = make(map[int]*assembly)
-	s.watched = make(map[int]bool)
+	s.intake = intake.New(s.e.workers, pieceOwner{s})
 	s.totals.sources = make(map[netip.AddrPort]*source)
 	s.cands = swarm.NewCandidates(s.rng)
 	s.up.Set(s.row.UpLimit)
@@ -158,7 +158,7 @@ func (s *Share) verifyRest(o *opened, trusted []byte) error {
 	checked := 0
 	var told time.Time
 	return o.content.Verify(s.ctx, list, 0, func(p int, v metainfo.Verdict) {
-		o.have[p] = good(v)
+		o.have[p] = intake.Good(v)
 		if v == (metainfo.Verdict{}) {
 			o.unknown = append(o.unknown, p)
 		}

@@ -56,7 +56,7 @@ func (s *Share) lookAtFiles() {
 	if content == nil {
 		return
 	}
-	s.e.disk.run(func() {
+	s.e.workers.Run(func() {
 		if len(content.Changed()) > 0 {
 			s.post(msg{kind: msgCall, call: s.filesChanged})
 		}
@@ -84,7 +84,7 @@ func (s *Share) lookAfter(c *conn, now time.Time) {
 
 // idle tells that nothing flows and nothing is wanted: the share may be parked.
 func (s *Share) idle() bool {
-	return s.nConns == 0 && s.dialling == 0 && s.jobs == 0 && s.finishing == 0 &&
+	return s.nConns == 0 && s.dialling == 0 && s.intake.Busy() == 0 && s.finishing == 0 &&
 		(s.state == Seeding || s.state == Paused) && !s.resume.dirty && !s.saving
 }
 

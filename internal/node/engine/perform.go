@@ -4,6 +4,7 @@ import (
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/intake"
 	"shoal/internal/node/link"
 )
 
@@ -19,7 +20,7 @@ func (s *Share) perform(from *conn, b *link.Batch) {
 			s.rates.down.add(len(r.Data))
 			s.e.movedDown.Add(int64(len(r.Data)))
 			e := &b.In.List[f.Ref]
-			s.accept(e.P, e.B, r)
+			s.intake.Accept(s.meta, e.P, e.B, r)
 		case swarm.Discard:
 			b.Blocks[f.Ref].Chunk.Release()
 		case swarm.PieceFull, swarm.Complete, swarm.HybridInconsistent, swarm.PieceReset, swarm.MetaComplete:
@@ -37,7 +38,7 @@ func (s *Share) perform(from *conn, b *link.Batch) {
 func (s *Share) note(f *swarm.Effect) {
 	switch f.Kind {
 	case swarm.PieceReset:
-		s.forget(int(f.P))
+		s.intake.Forget(int(f.P))
 	case swarm.Complete:
 		s.allVerified()
 	case swarm.HybridInconsistent:
@@ -134,60 +135,49 @@ func (s *Share) closeFor(c *conn, f *swarm.Effect) {
 	c.Shut()
 }
 
+// pieceOwner is the share as its intake sees it.
+type pieceOwner struct{ s *Share }
+
+// Content implements intake.Owner.
+func (o pieceOwner) Content() intake.Content {
+	if c := o.s.content.Load(); c != nil {
+		return c
+	}
+	return nil
+}
+
+// Finished implements intake.Owner.
+func (o pieceOwner) Finished(j *intake.Job) bool { return o.s.post(msg{kind: msgJob, j: j}) }
+
+// Tight implements intake.Owner.
+func (o pieceOwner) Tight() bool { return o.s.e.pool.Tight() }
+
 // jobDone takes back a disk job.
-func (s *Share) jobDone(j *job) {
-	s.jobs--
-	a := j.a
-	a.busy = false
-	state := slotDone
-	if j.spill {
-		state = slotSpilled
-	}
-	for i := range j.count {
-		a.slots[j.first+i] = state
-	}
-	defer s.e.disk.done(j)
+func (s *Share) jobDone(j *intake.Job) {
+	o := s.intake.Done(j)
 	switch {
-	case a.reset:
-		a.reset = false
-		s.retire(a)
-	case j.err != nil:
-		s.storeFailed(a, j)
-	case j.last:
-		s.verdict(a, j)
-	default:
-		s.dispatch(a)
-		if !a.busy && a.nHeld > 0 && s.e.pool.Tight() {
-			s.spillPiece(a)
-		}
+	case o.Err != nil:
+		// The disk does not take the data: the environment's fault. What is verified stays,
+		// and the fetch goes on when the person resumes it or space is back.
+		s.event(swarm.Event{Kind: swarm.PieceFailed, Peer: swarm.NoPeer, P: uint32(o.Piece)})
+		s.fail(o.Err)
+	case o.Judged:
+		s.verdict(&o)
 	}
 }
 
 // verdict tells the swarm whether the piece is good.
-func (s *Share) verdict(a *assembly, j *job) {
-	p := a.piece
-	j.verdict = s.layers.learn(s, a, j.verdict)
-	s.retire(a)
-	e := swarm.Event{Kind: swarm.PieceGood, Peer: swarm.NoPeer, P: uint32(p), Data: j.blame}
-	if !good(j.verdict) {
+func (s *Share) verdict(o *intake.Outcome) {
+	v := s.layers.learn(s, o.Piece, o.Leaves, o.Verdict)
+	e := swarm.Event{Kind: swarm.PieceGood, Peer: swarm.NoPeer, P: uint32(o.Piece), Data: o.Digests}
+	if !intake.Good(v) {
 		e.Kind = swarm.PieceBad
-		s.watched[p] = true
+		s.intake.Watch(o.Piece)
 	} else {
-		delete(s.watched, p)
-		s.pieceThere(p)
-		if j.verdict.V1 == metainfo.Bad {
+		s.pieceThere(o.Piece)
+		if v.V1 == metainfo.Bad {
 			e.Flags = swarm.V1Bad
 		}
 	}
-	e.Data = append([]byte(nil), j.blame...)
 	s.event(e)
-}
-
-// storeFailed stops fetching because the disk does not take the data: the environment's
-// fault. What is verified stays, and the fetch goes on when the person resumes it or
-// space is back.
-func (s *Share) storeFailed(a *assembly, j *job) {
-	s.retire(a)
-	s.event(swarm.Event{Kind: swarm.PieceFailed, Peer: swarm.NoPeer, P: uint32(a.piece)})
-	s.fail(j.err)
 }

@@ -41,7 +41,7 @@ func (s *Share) save(now time.Time) {
 	content, id, synced := s.content.Load(), s.id(), r.bits
 	s.counters()
 	row := s.row
-	s.e.disk.run(func() {
+	s.e.workers.Run(func() {
 		var err error
 		if flush {
 			if err = content.Sync(s.e.ctx); err == nil {
@@ -111,7 +111,7 @@ func (s *Share) teardown() {
 func (s *Share) drain() {
 	limit := time.NewTimer(2 * time.Second)
 	defer limit.Stop()
-	for s.nConns > 0 || s.jobs > 0 || s.finishing > 0 {
+	for s.nConns > 0 || s.intake.Busy() > 0 || s.finishing > 0 {
 		select {
 		case m := <-s.inbox:
 			switch m.kind {
@@ -133,9 +133,7 @@ func (s *Share) drain() {
 			return
 		}
 	}
-	for p := range s.pieces {
-		s.forget(p)
-	}
+	s.intake.ForgetAll()
 }
 
 // saved is one share's row and resume state to be kept.

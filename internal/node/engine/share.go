@@ -11,6 +11,7 @@ import (
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/intake"
 	"shoal/internal/node/link"
 )
 
@@ -55,11 +56,7 @@ type Share struct {
 	touched    []*conn
 	cands      *swarm.Candidates
 	dialling   int
-	pieces     map[int]*assembly
-	idlePieces []*assembly
-	heldBytes  int
-	jobs       int // with the disk workers
-	watched    map[int]bool
+	intake     *intake.Intake
 	left       []int // pieces to come, by file
 	finishing  int   // files on their way to their final name
 
@@ -134,7 +131,7 @@ type msg struct {
 	kind msgKind
 	c    *conn
 	b    *link.Batch
-	j    *job
+	j    *intake.Job
 	n    int
 	err  error
 	call func()
@@ -315,9 +312,7 @@ func (s *Share) takeBatch(c *conn, b *link.Batch) {
 		b.Drop()
 	}
 	c.Return(b)
-	if s.heldBytes > 0 && s.e.pool.Tight() {
-		s.spill()
-	}
+	s.intake.Relieve()
 }
 
 // slotFor finds a free slot.
