@@ -245,3 +245,109 @@ func TestHashFlood(t *testing.T) {
 		t.Errorf("%d answered, %d rejected", served, rejected)
 	}
 }
+
+// TestSmartBan: a piece of four blocks comes from two peers, one block of it wrong. The
+// leaf hashes that a v2 peer is asked for tell which, and so who sent it.
+func TestSmartBan(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "content")
+	writeFile(t, path, testPiece)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := store.Create(t.Context(), path, store.CreateOptions{Version: metainfo.V2, PieceLength: testPiece})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l1, l2 := rawListener(t), rawListener(t)
+	b := startNode(t)
+	dir := b.fetch(Spec{Meta: m, Peers: []string{l1.Addr().String()}})
+	liar := acceptRaw(t, l1, m.Hash.V2Short())
+	seeding := make(chan struct{}, 2)
+	ended, hashed := make(chan struct{}, 2), make(chan struct{}, 1)
+	run := func(p *rawPeer, answer func(q wire.RequestMsg) []byte) {
+		defer func() { ended <- struct{}{} }()
+		for {
+			id, body, ok := p.next(wire.Request, wire.HashRequest)
+			if !ok {
+				return
+			}
+			if id == wire.HashRequest {
+				p.leaves(body, data)
+				select {
+				case hashed <- struct{}{}:
+				default:
+				}
+				continue
+			}
+			q, err := wire.ParseRequest(body)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			out := answer(q)
+			if out == nil {
+				out = wire.RejectMsg(q).Append(nil)
+				select {
+				case seeding <- struct{}{}:
+				default:
+				}
+			}
+			if _, err := p.nc.Write(out); err != nil {
+				return
+			}
+		}
+	}
+	block := func(q wire.RequestMsg, flip byte) []byte {
+		out := wire.PieceHeader{Piece: q.Piece, Begin: q.Begin, DataLen: int(q.Length)}.Append(nil)
+		out = append(out, data[q.Begin:q.Begin+q.Length]...)
+		out[len(out)-1] ^= flip
+		return out
+	}
+	liar.send(wire.AppendState(wire.AppendState(nil, wire.HaveAll), wire.Unchoke))
+	go run(liar, func(q wire.RequestMsg) []byte {
+		switch q.Begin {
+		case 0:
+			return block(q, 1)
+		case 16384:
+			return block(q, 0)
+		}
+		return nil
+	})
+	<-seeding
+	if _, err := b.AddPeers(m.Hash.ID(), []string{l2.Addr().String()}); err != nil {
+		t.Fatal(err)
+	}
+	honest := acceptRaw(t, l2, m.Hash.V2Short())
+	honest.send(wire.AppendState(wire.AppendState(nil, wire.HaveAll), wire.Unchoke))
+	go run(honest, func(q wire.RequestMsg) []byte { return block(q, 0) })
+	e := b.wait("the ban", func(e Event) bool { return e.Kind == EventPenalised && e.Action == "ban" })
+	if e.Reason != "bad_block" || e.Peer.String() != l1.Addr().String() {
+		t.Errorf("banned %s for %s, not %s", e.Peer, e.Reason, l1.Addr())
+	}
+	b.waitDone(m.Hash)
+	sameTree(t, path, filepath.Join(dir, "content"))
+	b.stop()
+	<-ended
+	<-ended
+	if len(hashed) == 0 {
+		t.Error("no leaf hashes were asked for")
+	}
+}
+
+// leaves answers a request for the leaf hashes of a file that fits in one piece.
+func (p *rawPeer) leaves(body, data []byte) {
+	q, err := wire.ParseHashRequest(body)
+	if err != nil || q.Base != 0 || q.Index != 0 || int(q.Length) != len(data)/16384 {
+		p.t.Errorf("asked for %+v: %v", q, err)
+		return
+	}
+	m := wire.HashesMsg{HashRange: q.HashRange}
+	for at := 0; at < len(data); at += 16384 {
+		h := metainfo.LeafHash(data[at : at+16384])
+		m.Data = append(m.Data, h[:]...)
+	}
+	if _, err := p.nc.Write(m.Append(nil)); err != nil {
+		p.t.Error(err)
+	}
+}
