@@ -475,7 +475,9 @@ func remove(list []uint32, v uint32) []uint32 {
 // checkSnub takes back what a silent peer was asked for.
 func (t *T) checkSnub(p *peer) {
 	limit := snubTime / 3
-	if p.down.total > 0 {
+	if p.snubbed {
+		limit = snubTime // it has one request: taken back again and again, it would never be answered
+	} else if p.down.total > 0 {
 		limit = min(snubFloor+4*p.win.delay, snubTime)
 	}
 	if t.now-max(p.lastBlock, p.reqs[p.head].at) < limit {
