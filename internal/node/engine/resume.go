@@ -84,7 +84,7 @@ func (s *Share) teardown() {
 	s.stopAnnouncer()
 	s.drain()
 	content := s.content.Load()
-	if content != nil && s.t.Info() != nil && !s.removed {
+	if content != nil && s.t.Info() != nil && !s.removed && (!s.parked || s.resume.dirty) {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		have := s.t.AppendBitfield(nil)

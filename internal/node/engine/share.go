@@ -272,6 +272,7 @@ func (s *Share) handle(m msg) {
 	case msgWrote:
 		if m.c.up {
 			m.c.blocksOut += int64(m.n)
+			s.resume.dirty = true // the total is kept
 			s.rates.up.add(m.n)
 			s.e.movedUp.Add(int64(m.n))
 			s.event(swarm.Event{Kind: swarm.Credit, Peer: m.c.slot, N: uint32(m.n)})
