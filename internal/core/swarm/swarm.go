@@ -156,6 +156,19 @@ func (t *T) Info() *metainfo.Info { return t.info }
 // Have tells whether the piece is there and verified.
 func (t *T) Have(p int) bool { return t.info != nil && t.have.has(uint32(p)) }
 
+// HasAny tells whether a peer has a piece in [first, end).
+func (t *T) HasAny(id Peer, first, end int) bool {
+	p := t.peer(id)
+	if p == nil || p.closing || p.bits == nil && !p.seed || first >= end {
+		return false
+	}
+	if p.seed {
+		return true
+	}
+	i := p.bits.nextCommon(p.bits, uint32(max(first, 0)))
+	return i >= 0 && i < end
+}
+
 // HaveCount is the number of pieces that are there; Needed of those still wanted.
 func (t *T) HaveCount() int { return t.nHave }
 

@@ -6,6 +6,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/core/swarm/layers"
 	"shoal/internal/core/wire"
 )
 
@@ -15,7 +16,7 @@ import (
 // those of a hybrid go by their v1 hash, and if nobody can be asked the layer follows
 // from the verified file itself. The loop owns it.
 type layerState struct {
-	plan    *swarm.Layers
+	plan    *layers.Plan
 	missing map[int]bool         // files without their layer
 	unknown map[int][]int        // pieces with data that could not be judged, by file
 	came    []metainfo.FileLayer // proved, not in the metainfo yet
@@ -24,7 +25,7 @@ type layerState struct {
 	reading map[int]bool      // files whose layer is being made from their data
 	unsaved bool              // the home's .torrent lacks layers that are here
 	saving  bool
-	out     []swarm.LayerEffect
+	out     []layers.Effect
 	leaves  []leafAsk
 }
 
@@ -77,7 +78,7 @@ func (l *layerState) start(s *Share, unknown []int) {
 		f := info.FileAt(int64(p) * info.PieceLength)
 		l.unknown[f] = append(l.unknown[f], p)
 	}
-	l.plan = swarm.NewLayers(s.meta, first, s.t.HasAny)
+	l.plan = layers.New(s.meta, first, func(p layers.Peer, lo, hi int) bool { return s.t.HasAny(swarm.Peer(p), lo, hi) })
 }
 
 // blocks tells that a piece cannot be judged while its file's layer is missing.
@@ -99,7 +100,7 @@ func (l *layerState) advance(s *Share) bool {
 	if l.plan.Left() > 0 {
 		for _, c := range s.conns {
 			if c != nil && c.up && c.v2 {
-				l.out = l.plan.Step(s.now(), swarm.LayerEvent{Kind: swarm.LayerOffer, Peer: c.slot}, l.out)
+				l.out = l.plan.Step(s.now(), layers.Event{Kind: layers.Offer, Peer: layers.Peer(c.slot)}, l.out)
 			}
 		}
 		l.perform(s)
@@ -116,17 +117,17 @@ func (l *layerState) perform(s *Share) {
 	for i := range l.out {
 		f := &l.out[i]
 		switch f.Kind {
-		case swarm.LayerAsk:
+		case layers.Ask:
 			c := s.conns[f.Peer]
 			if c == nil || !c.up {
 				continue
 			}
 			c.Out = wire.HashRequestMsg{HashRange: wireRange(f.Root, f.Range)}.Append(c.Out)
 			s.touch(c)
-		case swarm.LayerDone:
+		case layers.Done:
 			l.came = append(l.came, metainfo.FileLayer{File: f.File, Hashes: f.Layer})
-		case swarm.LayerFault:
-			s.badHashes(f.Peer)
+		case layers.Fault:
+			s.badHashes(swarm.Peer(f.Peer))
 		}
 	}
 	clear(l.out)
@@ -157,7 +158,7 @@ func (l *layerState) apply(s *Share) {
 	slices.Sort(known)
 	for _, f := range known {
 		delete(l.missing, f)
-		l.plan.Step(s.now(), swarm.LayerEvent{Kind: swarm.LayerKnown, File: f}, nil)
+		l.plan.Step(s.now(), layers.Event{Kind: layers.Known, File: f}, nil)
 	}
 	l.unsaved = true
 	for _, f := range known {
@@ -195,7 +196,7 @@ func (l *layerState) save(s *Share) {
 // gone forgets a connection.
 func (l *layerState) gone(s *Share, c *conn) {
 	if l.plan != nil {
-		l.out = l.plan.Step(s.now(), swarm.LayerEvent{Kind: swarm.LayerGone, Peer: c.slot}, l.out)
+		l.out = l.plan.Step(s.now(), layers.Event{Kind: layers.Gone, Peer: layers.Peer(c.slot)}, l.out)
 	}
 	l.leaves = slices.DeleteFunc(l.leaves, func(a leafAsk) bool { return a.c == c })
 }
@@ -229,7 +230,7 @@ func (s *Share) gotHashes(c *conn, body []byte) error {
 		return nil
 	}
 	if l.plan != nil {
-		l.out = l.plan.Step(s.now(), swarm.LayerEvent{Kind: swarm.LayerAnswer, Peer: c.slot, Root: m.Root,
+		l.out = l.plan.Step(s.now(), layers.Event{Kind: layers.Answer, Peer: layers.Peer(c.slot), Root: m.Root,
 			Range: treeRange(m.HashRange), Hashes: hashes}, l.out)
 		l.perform(s)
 	}
@@ -245,7 +246,7 @@ func (s *Share) gotHashReject(c *conn, body []byte) error {
 	if a, ok := l.takeLeaf(c, m.HashRange); ok {
 		s.event(swarm.Event{Kind: swarm.GotHashReject, Peer: c.slot, P: uint32(a.piece)})
 	} else if l.plan != nil {
-		l.out = l.plan.Step(s.now(), swarm.LayerEvent{Kind: swarm.LayerReject, Peer: c.slot, Root: m.Root,
+		l.out = l.plan.Step(s.now(), layers.Event{Kind: layers.Reject, Peer: layers.Peer(c.slot), Root: m.Root,
 			Range: treeRange(m.HashRange)}, l.out)
 		l.perform(s)
 	}

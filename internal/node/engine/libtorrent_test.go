@@ -17,7 +17,7 @@ import (
 
 // libtorrentNode is one libtorrent session. Arguments: address, port, folder, the .torrent
 // or link, "seed" or "fetch", peers. It prints its alerts, and DONE when
-// everything is there, and ends with its standard input.
+// everything is there and written, and ends with its standard input.
 const libtorrentNode = `
 import sys, os, select
 import libtorrent as lt
@@ -26,7 +26,8 @@ ses = lt.session({'listen_interfaces': '%s:%d' % (ip, port), 'outgoing_interface
     'enable_lsd': False, 'enable_upnp': False, 'enable_natpmp': False, 'allow_multiple_connections_per_ip': True,
     'enable_incoming_utp': False, 'enable_outgoing_utp': False, 'out_enc_policy': 2, 'in_enc_policy': 2,
     'alert_mask': lt.alert.category_t.status_notification | lt.alert.category_t.error_notification |
-        lt.alert.category_t.peer_notification | lt.alert.category_t.connect_notification})
+        lt.alert.category_t.peer_notification | lt.alert.category_t.connect_notification |
+        lt.alert.category_t.storage_notification})
 if what.startswith('magnet:'):
     p = lt.parse_magnet_uri(what)
 else:
@@ -48,10 +49,12 @@ while True:
     ses.wait_for_alert(100)
     for a in ses.pop_alerts():
         print('ALERT', a.what(), a.message(), flush=True)
+        if done and a.what() == 'cache_flushed':
+            print('DONE', flush=True)
     s = h.status()
     if not done and s.has_metadata and s.is_finished and s.total_wanted > 0:
         done = True
-        print('DONE', flush=True)
+        h.flush_cache()
 `
 
 // python is the system's own, which has libtorrent's binding.

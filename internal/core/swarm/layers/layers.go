@@ -1,4 +1,9 @@
-package swarm
+// Package layers fetches the piece layers that a magnet link does not bring (BEP 52 hash
+// request): it decides whom to ask for which run of hashes, judges the answers and says
+// when a layer is whole. Like all of core it only computes: events and time in, effects
+// out. It sends nothing and knows nothing of choking or of pieces' data; the format of the
+// messages is in internal/core/wire, the proofs are in internal/core/metainfo.
+package layers
 
 import (
 	"slices"
@@ -15,30 +20,29 @@ const (
 	layerScan    = 64               // requests looked at for one peer at a time
 )
 
-// LayerKind tells what a LayerEvent or LayerEffect is.
-type LayerKind uint8
+// Kind tells what a Event or Effect is.
+type Kind uint8
 
-// The kinds of events of Layers.
+// The kinds of events.
 const (
-	_           LayerKind = iota
-	LayerOffer            // Peer speaks BEP 52 and may be asked for what is missing
-	LayerGone             // Peer is gone
-	LayerAnswer           // Peer, Root, Range, Hashes: a hashes message
-	LayerReject           // Peer, Root, Range: a hash reject message
-	LayerTime             // nothing but time has passed
-	LayerKnown            // File: its layer came by another way
+	_      Kind = iota
+	Offer       // Peer speaks BEP 52 and may be asked for what is missing
+	Gone        // Peer is gone
+	Answer      // Peer, Root, Range, Hashes: a hashes message
+	Reject      // Peer, Root, Range: a hash reject message
+	Known       // File: its layer came by another way
 )
 
-// The kinds of effects of Layers.
+// The kinds of effects.
 const (
-	LayerAsk   LayerKind = iota + 16 // Peer, Root, Range: send a hash request
-	LayerDone                        // File, Layer: the whole layer, proved
-	LayerFault                       // Peer sent hashes that do not lead to the root: it is to be banned
+	Ask   Kind = iota + 16 // Peer, Root, Range: send a hash request
+	Done                   // File, Layer: the whole layer, proved
+	Fault                  // Peer sent hashes that do not lead to the root: it is to be banned
 )
 
-// LayerEvent is one thing that happened. Which fields mean something is said at its kind.
-type LayerEvent struct {
-	Kind   LayerKind
+// Event is one thing that happened. Which fields mean something is said at its kind.
+type Event struct {
+	Kind   Kind
 	Peer   Peer
 	File   int
 	Root   [32]byte
@@ -46,9 +50,9 @@ type LayerEvent struct {
 	Hashes [][32]byte
 }
 
-// LayerEffect is one thing for the driver to do.
-type LayerEffect struct {
-	Kind  LayerKind
+// Effect is one thing for the driver to do.
+type Effect struct {
+	Kind  Kind
 	Peer  Peer
 	File  int
 	Root  [32]byte
@@ -56,12 +60,10 @@ type LayerEffect struct {
 	Layer []byte
 }
 
-// Layers fetches the piece layers that a link does not bring (BEP 52 hash request): it
-// decides whom to ask for which run of hashes, judges the answers and says when a layer
-// is whole. One peer is asked for several runs at a time and several peers for different
-// ones. A peer is asked for the hashes of pieces it has, which it must be able to answer
-// (BEP 52), or else if it has anything at all.
-type Layers struct {
+// Plan is the fetching of one share's layers. One peer is asked for several runs at a time
+// and several peers for different ones. A peer is asked for the hashes of pieces it has,
+// which it must be able to answer (BEP 52), or else if it has anything at all.
+type Plan struct {
 	meta  *metainfo.Metainfo
 	files []layerFile
 	index map[int]int // by file
@@ -102,11 +104,14 @@ type layerAsked struct {
 	at  time.Duration
 }
 
-// NewLayers begins to fetch the layers of the given files, the first first. Of files with
+// Peer is the driver's slot number of a connected peer, as in package swarm.
+type Peer uint32
+
+// New begins to fetch the layers of the given files, the first first. Of files with
 // the same content one is enough. has tells whether a peer has a piece of the share in
 // [first, end).
-func NewLayers(m *metainfo.Metainfo, files []int, has func(p Peer, first, end int) bool) *Layers {
-	l := &Layers{meta: m, index: make(map[int]int, len(files)), has: has}
+func New(m *metainfo.Metainfo, files []int, has func(p Peer, first, end int) bool) *Plan {
+	l := &Plan{meta: m, index: make(map[int]int, len(files)), has: has}
 	for _, f := range files {
 		fetch := m.NewLayerFetch(f)
 		if fetch == nil {
@@ -123,24 +128,24 @@ func NewLayers(m *metainfo.Metainfo, files []int, has func(p Peer, first, end in
 }
 
 // Left is the number of layers that have not come.
-func (l *Layers) Left() int { return l.left }
+func (l *Plan) Left() int { return l.left }
 
 // Step takes one event and appends what is to be done to out. now is any clock that only
 // goes forward.
-func (l *Layers) Step(now time.Duration, e LayerEvent, out []LayerEffect) []LayerEffect {
+func (l *Plan) Step(now time.Duration, e Event, out []Effect) []Effect {
 	l.expire(now)
 	switch e.Kind {
-	case LayerOffer:
+	case Offer:
 		return l.ask(now, e.Peer, out)
-	case LayerGone:
+	case Gone:
 		l.gone(e.Peer)
-	case LayerAnswer:
+	case Answer:
 		return l.answer(now, &e, out)
-	case LayerReject:
+	case Reject:
 		if a, ok := l.take(&e); ok {
 			l.reopen(a, now, e.Peer)
 		}
-	case LayerKnown:
+	case Known:
 		if i, ok := l.index[e.File]; ok {
 			l.finish(i)
 		}
@@ -149,7 +154,7 @@ func (l *Layers) Step(now time.Duration, e LayerEvent, out []LayerEffect) []Laye
 }
 
 // expire takes requests back that were not answered in time.
-func (l *Layers) expire(now time.Duration) {
+func (l *Plan) expire(now time.Duration) {
 	for i := range l.peers {
 		p := &l.peers[i]
 		for len(p.asked) > 0 && now-p.asked[0].at > layerTimeout {
@@ -161,7 +166,7 @@ func (l *Layers) expire(now time.Duration) {
 }
 
 // reopen puts a request back in the list: at its end, for the peer may lack just this.
-func (l *Layers) reopen(a layerAsked, now time.Duration, by Peer) {
+func (l *Plan) reopen(a layerAsked, now time.Duration, by Peer) {
 	if l.files[a.file].done {
 		return
 	}
@@ -171,7 +176,7 @@ func (l *Layers) reopen(a layerAsked, now time.Duration, by Peer) {
 }
 
 // gone forgets a peer. What it was asked for others are asked next.
-func (l *Layers) gone(id Peer) {
+func (l *Plan) gone(id Peer) {
 	for i := range l.open {
 		// Another peer will come in its place under the same number.
 		l.open[i].tried = slices.DeleteFunc(l.open[i].tried, func(t layerTry) bool { return t.peer == id })
@@ -188,13 +193,13 @@ func (l *Layers) gone(id Peer) {
 	l.peers = slices.Delete(l.peers, i, i+1)
 }
 
-func (l *Layers) peer(id Peer) int {
+func (l *Plan) peer(id Peer) int {
 	return slices.IndexFunc(l.peers, func(p layerPeer) bool { return p.id == id })
 }
 
 // ask fills a peer's pipeline: with runs of which it has a piece, and where it has none of
 // those that were looked at, with any if it has anything.
-func (l *Layers) ask(now time.Duration, id Peer, out []LayerEffect) []LayerEffect {
+func (l *Plan) ask(now time.Duration, id Peer, out []Effect) []Effect {
 	if len(l.open) == 0 {
 		return out
 	}
@@ -220,7 +225,7 @@ func (l *Layers) ask(now time.Duration, id Peer, out []LayerEffect) []LayerEffec
 
 // fill goes through the open runs, a bounded number, and sends those that fit. What is
 // looked at and does not fit moves to the end, so that all are looked at in turn.
-func (l *Layers) fill(now time.Duration, p *layerPeer, sure bool, out []LayerEffect) []LayerEffect {
+func (l *Plan) fill(now time.Duration, p *layerPeer, sure bool, out []Effect) []Effect {
 	looked := 0
 	var passed []layerRun
 	for looked < min(len(l.open), layerScan) && len(p.asked) < layerPerPeer {
@@ -242,7 +247,7 @@ func (l *Layers) fill(now time.Duration, p *layerPeer, sure bool, out []LayerEff
 }
 
 // fits tells whether the peer can be asked for a run.
-func (l *Layers) fits(now time.Duration, id Peer, r layerRun, sure bool) bool {
+func (l *Plan) fits(now time.Duration, id Peer, r layerRun, sure bool) bool {
 	for _, t := range r.tried {
 		if t.peer == id && now-t.at <= layerAgain {
 			return false
@@ -256,20 +261,20 @@ func (l *Layers) fits(now time.Duration, id Peer, r layerRun, sure bool) bool {
 	return l.has(id, first, min(first+metainfo.LayerRun, end))
 }
 
-func (l *Layers) send(now time.Duration, p *layerPeer, r layerRun, out []LayerEffect) []LayerEffect {
+func (l *Plan) send(now time.Duration, p *layerPeer, r layerRun, out []Effect) []Effect {
 	f := &l.files[r.file]
 	if f.fetch == nil {
 		f.fetch = l.meta.NewLayerFetch(f.file)
 	}
 	rng := f.fetch.Request(r.run)
 	p.asked = append(p.asked, layerAsked{layerRun: r, rng: rng, at: now})
-	return append(out, LayerEffect{Kind: LayerAsk, Peer: p.id, File: f.file, Root: l.root(r.file), Range: rng})
+	return append(out, Effect{Kind: Ask, Peer: p.id, File: f.file, Root: l.root(r.file), Range: rng})
 }
 
-func (l *Layers) root(i int) [32]byte { return l.meta.Info.Files[l.files[i].file].Root }
+func (l *Plan) root(i int) [32]byte { return l.meta.Info.Files[l.files[i].file].Root }
 
 // take finds the request that a message answers and takes it off the peer's list.
-func (l *Layers) take(e *LayerEvent) (layerAsked, bool) {
+func (l *Plan) take(e *Event) (layerAsked, bool) {
 	i := l.peer(e.Peer)
 	if i < 0 {
 		return layerAsked{}, false
@@ -285,7 +290,7 @@ func (l *Layers) take(e *LayerEvent) (layerAsked, bool) {
 }
 
 // answer judges hashes. Those that nobody asked for, or that come too late, are ignored.
-func (l *Layers) answer(now time.Duration, e *LayerEvent, out []LayerEffect) []LayerEffect {
+func (l *Plan) answer(now time.Duration, e *Event, out []Effect) []Effect {
 	a, ok := l.take(e)
 	if !ok || l.files[a.file].done {
 		return out
@@ -294,32 +299,19 @@ func (l *Layers) answer(now time.Duration, e *LayerEvent, out []LayerEffect) []L
 	if err := f.fetch.Add(e.Range, e.Hashes); err != nil {
 		l.open = append(l.open, a.layerRun)
 		l.gone(e.Peer)
-		return append(out, LayerEffect{Kind: LayerFault, Peer: e.Peer, File: f.file})
+		return append(out, Effect{Kind: Fault, Peer: e.Peer, File: f.file})
 	}
 	if layer := f.fetch.Layer(); layer != nil {
 		l.finish(a.file)
-		out = append(out, LayerEffect{Kind: LayerDone, File: f.file, Layer: layer})
+		out = append(out, Effect{Kind: Done, File: f.file, Layer: layer})
 	}
 	return l.ask(now, e.Peer, out)
 }
 
 // finish ends the fetching of a file's layer; requests under way are answered in vain.
-func (l *Layers) finish(i int) {
+func (l *Plan) finish(i int) {
 	if f := &l.files[i]; !f.done {
 		f.done, f.fetch = true, nil
 		l.left--
 	}
-}
-
-// HasAny tells whether a peer has a piece in [first, end).
-func (t *T) HasAny(id Peer, first, end int) bool {
-	p := t.peer(id)
-	if p == nil || p.closing || p.bits == nil && !p.seed || first >= end {
-		return false
-	}
-	if p.seed {
-		return true
-	}
-	i := p.bits.nextCommon(p.bits, uint32(max(first, 0)))
-	return i >= 0 && i < end
 }

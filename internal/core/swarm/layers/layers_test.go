@@ -1,4 +1,4 @@
-package swarm
+package layers
 
 import (
 	"fmt"
@@ -47,9 +47,9 @@ func described(t *testing.T, pieces ...int) (whole, bare *metainfo.Metainfo) {
 type layerWorld struct {
 	t     *testing.T
 	whole *metainfo.Metainfo
-	l     *Layers
+	l     *Plan
 	now   time.Duration
-	asks  []LayerEffect // not answered
+	asks  []Effect // not answered
 	came  map[int][]byte
 	fault []Peer
 }
@@ -59,17 +59,17 @@ func newLayerWorld(t *testing.T, has func(Peer, int, int) bool, pieces ...int) *
 	if has == nil {
 		has = func(Peer, int, int) bool { return true }
 	}
-	return &layerWorld{t: t, whole: whole, l: NewLayers(bare, bare.MissingLayers(), has), came: make(map[int][]byte)}
+	return &layerWorld{t: t, whole: whole, l: New(bare, bare.MissingLayers(), has), came: make(map[int][]byte)}
 }
 
-func (w *layerWorld) step(e LayerEvent) {
+func (w *layerWorld) step(e Event) {
 	for _, f := range w.l.Step(w.now, e, nil) {
 		switch f.Kind {
-		case LayerAsk:
+		case Ask:
 			w.asks = append(w.asks, f)
-		case LayerDone:
+		case Done:
 			w.came[f.File] = f.Layer
-		case LayerFault:
+		case Fault:
 			w.fault = append(w.fault, f.Peer)
 		}
 	}
@@ -77,7 +77,7 @@ func (w *layerWorld) step(e LayerEvent) {
 
 func (w *layerWorld) offer(peers ...Peer) {
 	for _, p := range peers {
-		w.step(LayerEvent{Kind: LayerOffer, Peer: p})
+		w.step(Event{Kind: Offer, Peer: p})
 	}
 }
 
@@ -97,7 +97,7 @@ func (w *layerWorld) answer(spoil func([][32]byte)) {
 	if spoil != nil {
 		spoil(hashes)
 	}
-	w.step(LayerEvent{Kind: LayerAnswer, Peer: a.Peer, Root: a.Root, Range: a.Range, Hashes: hashes})
+	w.step(Event{Kind: Answer, Peer: a.Peer, Root: a.Root, Range: a.Range, Hashes: hashes})
 }
 
 func (w *layerWorld) askedOf() []Peer {
@@ -199,7 +199,7 @@ func TestLayersReject(t *testing.T) {
 	w := newLayerWorld(t, nil, 600)
 	w.offer(1)
 	for _, a := range w.asks {
-		w.step(LayerEvent{Kind: LayerReject, Peer: 1, Root: a.Root, Range: a.Range})
+		w.step(Event{Kind: Reject, Peer: 1, Root: a.Root, Range: a.Range})
 	}
 	w.asks = nil
 	w.offer(1)
@@ -210,7 +210,7 @@ func TestLayersReject(t *testing.T) {
 	if len(w.asks) != 2 {
 		t.Fatal("nobody else was asked")
 	}
-	w.step(LayerEvent{Kind: LayerGone, Peer: 2})
+	w.step(Event{Kind: Gone, Peer: 2})
 	w.asks, w.now = nil, layerAgain+1
 	w.offer(1)
 	for len(w.asks) > 0 {
@@ -281,12 +281,12 @@ func TestLayersUnasked(t *testing.T) {
 	w := newLayerWorld(t, nil, 600, 700)
 	w.offer(1)
 	a := w.asks[0]
-	for _, e := range []LayerEvent{
-		{Kind: LayerAnswer, Peer: 2, Root: a.Root, Range: a.Range},
-		{Kind: LayerAnswer, Peer: 1, Root: [32]byte{1}, Range: a.Range},
-		{Kind: LayerAnswer, Peer: 1, Root: a.Root, Range: metainfo.HashRange{Length: 2}},
-		{Kind: LayerReject, Peer: 2, Root: a.Root, Range: a.Range},
-		{Kind: LayerGone, Peer: 7},
+	for _, e := range []Event{
+		{Kind: Answer, Peer: 2, Root: a.Root, Range: a.Range},
+		{Kind: Answer, Peer: 1, Root: [32]byte{1}, Range: a.Range},
+		{Kind: Answer, Peer: 1, Root: a.Root, Range: metainfo.HashRange{Length: 2}},
+		{Kind: Reject, Peer: 2, Root: a.Root, Range: a.Range},
+		{Kind: Gone, Peer: 7},
 	} {
 		w.step(e)
 	}
@@ -303,8 +303,8 @@ func TestLayersUnasked(t *testing.T) {
 func TestLayersKnown(t *testing.T) {
 	w := newLayerWorld(t, nil, 600, 700)
 	w.offer(1)
-	w.step(LayerEvent{Kind: LayerKnown, File: 0})
-	w.step(LayerEvent{Kind: LayerKnown, File: 0})
+	w.step(Event{Kind: Known, File: 0})
+	w.step(Event{Kind: Known, File: 0})
 	if w.l.Left() != 1 {
 		t.Fatalf("%d left", w.l.Left())
 	}
