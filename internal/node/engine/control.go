@@ -144,21 +144,6 @@ func (s *Share) fileDetail(d *Detail) {
 	}
 }
 
-func (s *Share) trackerStatus() []TrackerStatus {
-	var list []TrackerStatus
-	for tier, urls := range s.trackers() {
-		for _, u := range urls {
-			t := TrackerStatus{URL: u, Seeders: -1, Leechers: -1}
-			if s.ann != nil && s.ann.states[u] != nil {
-				t = *s.ann.states[u]
-			}
-			t.Tier = tier
-			list = append(list, t)
-		}
-	}
-	return list
-}
-
 // SetPaused pauses a share or lets it go on.
 func (e *Engine) SetPaused(id string, on bool) (Status, error) {
 	return e.change(id, func(s *Share) { s.setPaused(on) })
@@ -213,11 +198,7 @@ func (s *Share) setPaused(on bool) {
 				c.Shut()
 			}
 		}
-		if a := s.ann; a != nil {
-			s.ann = nil
-			a.cancel()
-			go func() { <-a.done }()
-		}
+		s.stopAnnouncer()
 	}
 	s.event(swarm.Event{Kind: swarm.SetPaused, Peer: swarm.NoPeer, N: n})
 	s.startAnnouncer()

@@ -17,6 +17,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/adapter/tracker"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/announce"
 	"shoal/internal/node/intake"
 	"shoal/internal/node/link"
 )
@@ -41,7 +42,7 @@ type Config struct {
 	Reserve       func(total int64) int64 // bytes of a disk to leave free
 	Up, Down      int64                   // bytes a second, 0 = no limit
 	OpenFiles     int                     // most files of shares open at a time, 0 = 256
-	ParkAfter     time.Duration           // quiet time after which a share is parked, 0 = 5 s
+	ParkAfter     time.Duration           // quiet time after which a share is parked, 0 = 2 s
 }
 
 // Engine runs all shares of a node.
@@ -65,10 +66,11 @@ type Engine struct {
 	reasons            map[string]int64  // refusals, by reason and action; guarded by mu
 	alias              map[string]string // IDs that links had before they were described
 
-	mu     sync.Mutex
-	shares map[string]*entry   // by ID
-	names  map[[20]byte]*entry // by info hash on the wire
-	closed bool
+	mu      sync.Mutex
+	shares  map[string]*entry   // by ID
+	names   map[[20]byte]*entry // by info hash on the wire
+	closed  bool
+	syncErr error // what kept files of a share from being flushed at its end
 }
 
 // New makes an engine. Start begins to listen and to run what the catalog holds.
@@ -82,7 +84,7 @@ func New(cfg Config) (*Engine, error) {
 	def(&cfg.MaxShareConns, 80)
 	def(&cfg.MaxDialling, 16)
 	if cfg.ParkAfter == 0 {
-		cfg.ParkAfter = 5 * time.Second
+		cfg.ParkAfter = 2 * time.Second
 	}
 	if cfg.Reserve == nil {
 		cfg.Reserve = store.Reserve
@@ -126,7 +128,8 @@ func (e *Engine) Start() error {
 }
 
 // Close stops all shares, flushes and announces `stopped`. It waits until ctx ends at
-// the longest; what was verified by then is remembered in any case.
+// the longest; what was verified by then is remembered in any case. An error of the
+// device in flushing is returned.
 func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
 	if e.closed {
@@ -147,7 +150,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	for _, s := range running {
 		go s.post(msg{kind: msgCall, call: func() { s.stopping = true }})
 	}
-	bye, cancel := context.WithTimeout(ctx, stoppedTime)
+	bye, cancel := context.WithTimeout(ctx, announce.StoppedTime)
 	defer cancel()
 	e.farewell(bye)
 	for _, s := range running {
@@ -166,7 +169,9 @@ func (e *Engine) Close(ctx context.Context) error {
 	}()
 	select {
 	case <-finished:
-		return nil
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.syncErr
 	case <-ctx.Done():
 		return fmt.Errorf("engine: not everything ended in time: %w", ctx.Err())
 	}
@@ -175,7 +180,7 @@ func (e *Engine) Close(ctx context.Context) error {
 // accept takes connections; each is judged by its handshake in a goroutine of its own.
 func (e *Engine) accept(l net.Listener) {
 	defer e.wg.Done()
-	places := make(chan struct{}, 64) // handshakes under way
+	var waiting porch
 	for {
 		nc, err := l.Accept()
 		if err != nil {
@@ -190,14 +195,9 @@ func (e *Engine) accept(l net.Listener) {
 			}
 			continue
 		}
-		select {
-		case places <- struct{}{}:
-		default:
-			nc.Close() // a flood of half-open connections
-			continue
-		}
+		waiting.enter(nc)
 		go func() {
-			defer func() { <-places }()
+			defer waiting.leave(nc)
 			e.Incoming(nc)
 		}()
 	}

@@ -11,6 +11,7 @@ import (
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/announce"
 	"shoal/internal/node/intake"
 	"shoal/internal/node/link"
 )
@@ -73,7 +74,7 @@ type Share struct {
 	names    [][20]byte // under which it is found
 	resume   resumeState
 	totals   totals
-	ann      *announcer
+	ann      *announce.Announcer
 	layers   layerState
 	trees    treeCache
 	rates    rateWindow
@@ -85,7 +86,6 @@ type Share struct {
 	v2Only      bool         // the v1 hashes are wrong
 	saving      bool
 	parked      bool // ended because nobody needs it now
-	wrote       bool
 	removed     bool
 	removeData  bool
 	kept        []string
@@ -152,14 +152,23 @@ func (s *Share) post(m msg) bool {
 }
 
 // call runs f in the loop and waits for it; false if the loop has ended.
-func (s *Share) call(f func()) bool {
+func (s *Share) call(f func()) bool { return s.do(context.Background(), f) }
+
+// do is call that gives up when ctx ends; f may still run then.
+func (s *Share) do(ctx context.Context, f func()) bool {
 	ran := make(chan struct{})
-	if !s.post(msg{kind: msgCall, call: func() { f(); close(ran) }}) {
+	select {
+	case s.inbox <- msg{kind: msgCall, call: func() { f(); close(ran) }}:
+	case <-ctx.Done():
+		return false
+	case <-s.done:
 		return false
 	}
 	select {
 	case <-ran:
 		return true
+	case <-ctx.Done():
+		return false
 	case <-s.done:
 		select {
 		case <-ran:

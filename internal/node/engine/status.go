@@ -12,6 +12,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/node/announce"
 )
 
 // Status is one share at one moment.
@@ -48,13 +49,7 @@ type Source struct {
 }
 
 // TrackerStatus is what one tracker last said.
-type TrackerStatus struct {
-	URL, Message             string
-	Tier                     int
-	Seeders, Leechers, Peers int
-	Next                     time.Time
-	OK                       bool
-}
+type TrackerStatus = announce.Status
 
 // EventKind says what an Event tells.
 type EventKind uint8

@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"shoal/internal/core/metainfo"
+	"shoal/internal/core/swarm"
+	"shoal/internal/node/announce"
+)
+
+func (s *Share) trackers() [][]string {
+	if s.meta != nil {
+		return s.meta.Trackers
+	}
+	var tiers [][]string
+	for _, t := range s.spec.Magnet.Trackers {
+		tiers = append(tiers, []string{t})
+	}
+	return tiers
+}
+
+// announced is the share as its announcer sees it.
+type announced struct{ s *Share }
+
+// Do implements announce.Share.
+func (o announced) Do(ctx context.Context, f func()) bool { return o.s.do(ctx, f) }
+
+// Facts implements announce.Share.
+func (o announced) Facts() announce.Facts {
+	s := o.s
+	s.counters()
+	f := s.e.facts(s.hash)
+	f.Uploaded, f.Downloaded, f.Left, f.Complete = s.row.Uploaded, s.row.Downloaded, s.bytesLeft(), s.row.Complete
+	return f
+}
+
+// Answered implements announce.Share.
+func (o announced) Answered(st *announce.Status, peers []netip.AddrPort) {
+	for _, p := range peers {
+		o.s.addCandidate(p, swarm.FromTracker)
+	}
+	o.s.dialSome()
+	o.s.e.tell(Event{Kind: EventTracker, ID: o.s.id(), Tracker: st})
+}
+
+// facts are what trackers are told of every share.
+func (e *Engine) facts(h metainfo.InfoHash) announce.Facts {
+	return announce.Facts{Names: h.Wire(), PeerID: e.peerID, Port: e.port, Key: e.key}
+}
+
+// startAnnouncer begins to ask trackers, if there are any.
+func (s *Share) startAnnouncer() {
+	list := s.trackers()
+	if len(list) == 0 || s.e.cfg.Tracker == nil || s.e.cfg.Offline || s.paused || s.ann != nil {
+		return
+	}
+	s.ann = announce.Start(s.e.cfg.Tracker, list, rand.New(rand.NewChaCha8(seed())), announced{s})
+}
+
+// stopAnnouncer tells trackers that we go; it does not wait for that. A share that is only
+// parked is still offered: its trackers are told when the node ends.
+func (s *Share) stopAnnouncer() {
+	a := s.ann
+	if a == nil {
+		return
+	}
+	s.ann = nil
+	if !s.parked {
+		a.Stop(announced{s}.Facts())
+		s.e.wg.Add(1)
+		go func() {
+			defer s.e.wg.Done()
+			a.Wait()
+		}()
+		return
+	}
+	told := a.Park()
+	s.e.mu.Lock()
+	if r := s.e.shares[s.row.ID]; r != nil {
+		r.told = append(r.told, told...)
+	}
+	s.e.mu.Unlock()
+}
+
+// farewell tells the trackers of parked shares that we go, as far as ctx leaves time.
+func (e *Engine) farewell(ctx context.Context) {
+	var list []announce.Goodbye
+	e.mu.Lock()
+	for _, r := range e.shares {
+		for _, url := range r.told {
+			f := e.facts(r.hash)
+			f.Uploaded, f.Downloaded = r.row.Uploaded, r.row.Downloaded
+			list = append(list, announce.Goodbye{URL: url, Facts: f})
+		}
+	}
+	e.mu.Unlock()
+	announce.Farewell(ctx, e.cfg.Tracker, list)
+}
+
+// announceCompleted tells trackers that the share is complete now.
+func (s *Share) announceCompleted() {
+	if s.ann != nil {
+		s.ann.Completed()
+	}
+}
+
+func (s *Share) nextAnnounce() time.Time {
+	if s.ann == nil {
+		return time.Time{}
+	}
+	return s.ann.Next()
+}
+
+func (s *Share) trackerStatus() []TrackerStatus {
+	var list []TrackerStatus
+	for tier, urls := range s.trackers() {
+		for _, u := range urls {
+			t := TrackerStatus{URL: u, Seeders: -1, Leechers: -1}
+			if s.ann != nil && s.ann.State(u) != nil {
+				t = *s.ann.State(u)
+			}
+			t.Tier = tier
+			list = append(list, t)
+		}
+	}
+	return list
+}
