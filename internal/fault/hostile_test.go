@@ -410,21 +410,23 @@ func TestLyingMetadata(t *testing.T) {
 			}
 			n := newNode(t, f.Lab)
 			out := t.TempDir()
-			line := []string{"get", f.seed.Link, "-o", out}
+			ctx := deadline(t, 60*time.Second)
+			line := []string{"get", f.seed.Link, "-o", out, "--seed"}
 			for _, p := range peers {
 				line = append(line, "--peer", p)
 			}
 			p := n.start(line...)
 			began := time.Now()
 			n.until(ctx, f.seed.Hash(), "a liar's connection", func(s share) bool { return s.Peers >= 1 })
-			n.ok(ctx, append(line, "--peer", f.seed.node.addr())...)
-			if r := p.wait(ctx); r.code != 0 {
-				t.Errorf("exit %d: %s", r.code, r.stderr)
-			}
+			n.ok(ctx, "get", f.seed.Link, "-o", out, "--peer", f.seed.node.addr())
 			sound(t, f.path, filepath.Join(out, "field.bin"))
-			t.Logf("complete after %v", time.Since(began))
-			if took := time.Since(began); took > 30*time.Second {
+			took := time.Since(began)
+			t.Logf("complete after %v, %.0f MiB resident", took, peakRSS(p.PID()))
+			if took > 30*time.Second {
 				t.Errorf("liars delayed it to %v", took)
+			}
+			if rss := peakRSS(p.PID()); rss > maxRSS {
+				t.Errorf("%.0f MiB resident", rss)
 			}
 		})
 	}

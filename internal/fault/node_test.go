@@ -223,7 +223,10 @@ func (n *node) share(ctx context.Context, path string, args ...string) shared {
 // torrent writes the share's .torrent to a file.
 func (s shared) torrent(ctx context.Context) string {
 	s.node.t.Helper()
-	path := filepath.Join(s.node.dir, "t.torrent")
+	path := filepath.Join(s.node.dir, s.Hash()+".torrent")
+	if exists(path) {
+		return path
+	}
 	s.node.ok(ctx, "torrent", s.Hash(), "-o", path)
 	return path
 }

@@ -207,7 +207,7 @@ func (n *Node) listenPacket(network string) (net.PacketConn, error) {
 // ends it goes without waiting any longer; nothing verified is lost by that.
 func (n *Node) Close(ctx context.Context) error {
 	n.close.Do(func() {
-		n.closed = errors.Join(n.engine.Close(ctx), n.tracker.Close(), n.catalog.Close())
+		n.closed = Problem(errors.Join(n.engine.Close(ctx), n.tracker.Close(), n.catalog.Close()))
 		n.bus.Close()
 	})
 	return n.closed
@@ -260,7 +260,7 @@ func openCatalog(h *Home) (*store.Catalog, error) {
 	case errors.Is(err, store.ErrNewer):
 		return nil, api.Errorf(api.BadData, path, "%w", err).Try("use that version, or another --home")
 	}
-	return c, err
+	return c, Problem(err)
 }
 
 // absDir is a folder as the API must name it.

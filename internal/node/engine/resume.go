@@ -13,6 +13,8 @@ import (
 const (
 	saveTime = 2 * time.Second
 	syncTime = 30 * time.Second
+	// lastSyncTime bounds the flush when a share stops.
+	lastSyncTime = 1500 * time.Millisecond
 )
 
 // resumeState is when what was last kept.
@@ -85,13 +87,13 @@ func (s *Share) teardown() {
 	s.drain()
 	content := s.content.Load()
 	if content != nil && s.t.Info() != nil && !s.removed && (!s.parked || s.resume.dirty) {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		defer cancel()
 		have := s.t.AppendBitfield(nil)
 		synced := s.resume.bits
-		if s.wrote && content.Sync(ctx) == nil {
+		err, ended := s.lastSync(content)
+		if ended && err == nil {
 			synced = have
 		}
+		s.e.unsynced(err)
 		s.counters()
 		s.e.saver.now(saved{id: s.id(), row: s.row, resume: &store.Resume{Boot: store.BootID(), Have: have,
 			Synced: and(synced, have), Files: content.Stats()}})
@@ -105,6 +107,36 @@ func (s *Share) teardown() {
 	}
 	s.publish()
 	s.e.ended(s)
+}
+
+// lastSync flushes the files, for as long as a clean end may take; the system writes out
+// what is left then, and the next start checks it after a crash.
+func (s *Share) lastSync(content *store.Content) (err error, ended bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastSyncTime)
+	defer cancel()
+	result := make(chan error, 1)
+	go func() { result <- content.Sync(ctx) }()
+	select {
+	case err = <-result:
+	case <-ctx.Done():
+		return nil, false
+	}
+	if ctx.Err() != nil {
+		return nil, false
+	}
+	return err, true
+}
+
+// unsynced remembers that files could not be flushed, for Close to tell.
+func (e *Engine) unsynced(err error) {
+	if err == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.syncErr == nil {
+		e.syncErr = err
+	}
 }
 
 // drain waits for connections and disk jobs to end, taking what they still bring.
