@@ -71,7 +71,6 @@ type Share struct {
 	timer    *time.Timer
 	wakeAt   time.Time
 	nextTick time.Time
-	names    [][20]byte // under which it is found
 	resume   resumeState
 	totals   totals
 	ann      *announce.Announcer
@@ -104,8 +103,8 @@ type baseTotals struct{ down, up, wasted int64 }
 
 // totals are what was counted before this start and by connections that are gone.
 type totals struct {
-	down, up, wasted int64
-	sources          map[netip.AddrPort]*source
+	down, up int64
+	sources  map[netip.AddrPort]*source
 }
 
 type source struct {

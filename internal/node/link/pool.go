@@ -37,7 +37,6 @@ type Pool struct {
 	free    [2][]*Chunk
 	kept    int
 	used    atomic.Int64
-	waiters int
 	closed  bool
 	pressed func() // called when a reader has to wait: shares write out what they hold
 }
