@@ -37,8 +37,7 @@ func (c *Content) openExisting(f int, now int64) (*handle, error) {
 		return nil, disk.Fault("open", c.Path(f), err)
 	}
 	if !whole && fi.Size() == 0 && st.stamp.size == 0 {
-		fi, err = c.extend(file, f)
-		if err != nil {
+		if _, err = c.extend(file, f); err != nil {
 			_ = file.Close()
 			return nil, err
 		}

@@ -68,16 +68,6 @@ next:
 	return d
 }
 
-// get returns the value of a key.
-func (d dict) get(key string) any {
-	for at := 0; at < len(d); at += 2 {
-		if d[at] == key {
-			return d[at+1]
-		}
-	}
-	return nil
-}
-
 // torrent wraps an info dictionary, and the layers of its files if given.
 func torrent(info any, layers ...any) []byte {
 	d := dict{"info", info}
