@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"shoal/internal/adapter/store"
+	"shoal/internal/adapter/tracker"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/door/api"
 	"shoal/internal/node/engine"
@@ -197,11 +198,17 @@ func (n *Node) fetch(ctx context.Context, url string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err == nil && req.URL.Host == "" {
+		err = errors.New("the host is missing")
+	}
 	if err != nil {
 		return nil, api.Errorf(api.Invalid, url, "this is not a URL: %w", err)
 	}
 	req.Header.Set("User-Agent", "shoal/"+api.Version)
 	res, err := n.web().Do(req)
+	if api.KindOf(err) == api.OutOfScope {
+		return nil, api.Errorf(api.OutOfScope, url, "the .torrent cannot be fetched: %w", errors.Unwrap(err))
+	}
 	if err != nil {
 		return nil, api.Errorf(api.Unreachable, url, "the .torrent cannot be fetched: %w", errors.Unwrap(err))
 	}
@@ -277,6 +284,9 @@ func (n *Node) Create(ctx context.Context, r api.CreateRequest, progress func(ap
 	o := store.CreateOptions{Name: r.Name, Version: version, PieceLength: r.PieceLength, WebSeeds: r.WebSeeds, Private: r.Private,
 		Comment: r.Comment, CreatedBy: "shoal " + api.Version, Progress: func(done, total int64) { progress(api.Progress{Done: done, Total: total}) }}
 	for _, t := range r.Trackers {
+		if err := tracker.CheckURL(t); err != nil {
+			return api.Created{}, api.Errorf(api.Invalid, t, "this is not the URL of a tracker: %w", err).Try("write http://HOST/announce or udp://HOST:PORT/announce")
+		}
 		o.Trackers = append(o.Trackers, []string{t})
 	}
 	begun := time.Now()

@@ -80,6 +80,7 @@ func (c *Content) statPath(i int) (stamp, error) {
 // folder: no file is opened or read. Files not fetched yet are no change.
 func (c *Content) Changed() []int {
 	var list []int
+	c.handles.dropFolders(c) // one that was moved away is not looked into
 	for i := range c.files {
 		if c.real(i) && c.changed(i) {
 			list = append(list, i)

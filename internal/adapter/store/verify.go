@@ -28,6 +28,7 @@ const batch = 1 << 20
 // order. A device error makes the piece Bad and is returned at the end, after
 // everything else was verified; so is ctx's error, at once.
 func (c *Content) Verify(ctx context.Context, pieces []int, workers int, result func(piece int, v metainfo.Verdict)) error {
+	c.handles.dropFolders(c) // one that was moved away is not looked into
 	if err := c.refresh(pieces); err != nil {
 		return err
 	}

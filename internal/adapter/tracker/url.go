@@ -18,6 +18,12 @@ type target struct {
 	port uint16
 }
 
+// CheckURL judges the announce URL of a tracker without asking anybody; see ErrURL.
+func CheckURL(s string) error {
+	_, err := parseURL(s)
+	return err
+}
+
 // parseURL judges an announce URL: http, https or udp, a host of plain ASCII that
 // is no internationalised name (look-alikes), a port where there is no default.
 func parseURL(s string) (target, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -63,6 +64,8 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.Stdin)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		a.name = commandName(c)
+		// What stands behind the bad flag was not parsed.
+		a.global.json = a.global.json || slices.Contains(a.Args, "--json")
 		return flagError(err)
 	})
 	f.Lookup("port").DefValue, f.Lookup("api-port").DefValue = "0", "0" // keeps "(default -1)" out of the help
