@@ -127,6 +127,14 @@ func TestBEP6_ChokeDoesNotDiscardRequests(t *testing.T) {
 	}
 }
 
+func TestBEP6_ItsMessagesWithoutFastEndTheConnection(t *testing.T) {
+	for _, k := range []Kind{GotHaveAll, GotHaveNone, GotSuggest, GotAllowedFast, GotReject} {
+		s := newStage(t, small(t, 3), none, Config{})
+		s.peer(1, 0)
+		s.want(s.do(on(k, 1)), "close 1 protocol")
+	}
+}
+
 func TestBEP6_RejectWithoutFastEndsTheConnection(t *testing.T) {
 	s := newStage(t, small(t, 3), none, Config{})
 	s.peer(1, 0, has(1, 0xe0), on(GotUnchoke, 1))

@@ -285,7 +285,7 @@ func (t *T) gotBits(p *peer, e *Event) {
 		t.moreBits(p, e.Data)
 		return
 	}
-	if p.gotBits || p.nBits > 0 {
+	if p.gotBits || p.nBits > 0 || e.Kind != GotBitfield && !p.fast() {
 		t.close(p, ReasonProtocol, false)
 		return
 	}
@@ -419,10 +419,11 @@ func (t *T) gotHint(p *peer, e *Event) {
 			t.dropRedundant(p)
 		}
 	case GotSuggest, GotAllowedFast:
-		if t.info == nil || e.P >= t.pieces {
-			if t.info != nil {
-				t.close(p, ReasonProtocol, false)
-			}
+		if !p.fast() || t.info != nil && e.P >= t.pieces {
+			t.close(p, ReasonProtocol, false)
+			return
+		}
+		if t.info == nil {
 			return
 		}
 		list := &p.suggested

@@ -353,6 +353,7 @@ func (t *T) close(p *peer, why Reason, ban bool) {
 	p.closing = true
 	t.out.add(Effect{Kind: Close, Peer: p.id, Reason: why, Ban: ban})
 	t.source.stale = true
+	p.queue, p.qhead, p.later = nil, 0, nil
 	t.release(p)
 	t.leftMeta(p)
 	if ban {
