@@ -35,7 +35,7 @@ func (s *Share) lacking(have []bool, wanted func(int) bool) {
 		return
 	}
 	for p := range have {
-		if s.asked && !have[p] && pieceWanted(s.meta.Info, p, wanted) && !s.layers.blocks(s, p) {
+		if s.asked && !have[p] && pieceWanted(s.meta.Info, p, wanted) && !s.layers.Blocks(p) {
 			s.event(swarm.Event{Kind: swarm.SetPriority, P: uint32(p), B: uint32(p) + 1, N: 2})
 		}
 	}

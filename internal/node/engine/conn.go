@@ -8,6 +8,7 @@ import (
 
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/hashes"
 	"shoal/internal/node/link"
 )
 
@@ -37,7 +38,7 @@ type conn struct {
 	pexSent   map[netip.AddrPort]struct{}
 	pexAt     time.Time
 	pexGot    time.Time
-	serve     hashServe // what it asked for of BEP 52's hashes
+	asks      hashes.Asks // what it asked for of BEP 52's hashes
 }
 
 func newConn(s *Share, nc net.Conn, theirs wire.Handshake, incoming bool) *conn {
@@ -66,6 +67,15 @@ func (c *conn) Blocks(vec [][]byte, piece, begin int) error {
 		c.share.post(msg{kind: msgUnreadable, c: c, n: piece, err: err})
 	}
 	return err
+}
+
+// Up implements hashes.Peer.
+func (c *conn) Up() bool { return c.up }
+
+// Send implements hashes.Peer. It belongs to the loop.
+func (c *conn) Send(m hashes.Message) {
+	c.Out = m.Append(c.Out)
+	c.share.touch(c)
 }
 
 // ourHandshake tells what we can.

@@ -274,7 +274,7 @@ func (s *Share) reselect(globs []string) {
 	for p := range have {
 		have[p] = s.t.Have(p)
 		prio := uint32(0)
-		if pieceWanted(info, p, want) && !s.layers.blocks(s, p) {
+		if pieceWanted(info, p, want) && !s.layers.Blocks(p) {
 			prio = 2
 		}
 		s.event(swarm.Event{Kind: swarm.SetPriority, P: uint32(p), B: uint32(p) + 1, N: prio})

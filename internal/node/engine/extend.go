@@ -61,11 +61,11 @@ func (s *Share) auxiliary(c *conn, a *link.Aux) {
 			s.gotUploadOnly(c, a.Body)
 		}
 	case wire.HashRequest:
-		err = s.gotHashRequest(c, a.Body)
+		err = s.server.GotRequest(c, &c.asks, a.Body)
 	case wire.Hashes:
-		err = s.gotHashes(c, a.Body)
+		err = s.layers.GotHashes(s.now(), c.slot, a.Body)
 	case wire.HashReject:
-		err = s.gotHashReject(c, a.Body)
+		err = s.layers.GotReject(s.now(), c.slot, a.Body)
 	}
 	if err != nil {
 		s.drop(c, swarm.ReasonProtocol)

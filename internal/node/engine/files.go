@@ -50,7 +50,7 @@ func (s *Share) pieceThere(p int) {
 
 // finishFile gives a file its final name, by a disk worker.
 func (s *Share) finishFile(f int) {
-	if s.layers.holds(s, f) {
+	if s.holdForLayer(f) {
 		return
 	}
 	content := s.content.Load()
@@ -77,7 +77,7 @@ func (s *Share) finishFile(f int) {
 
 // allDone tells that every wanted file is verified and has its final name.
 func (s *Share) allDone() bool {
-	return s.t.Info() != nil && s.content.Load() != nil && s.unfinished == 0 && s.t.Needed() == 0 && s.layers.done()
+	return s.t.Info() != nil && s.content.Load() != nil && s.unfinished == 0 && s.t.Needed() == 0 && s.layers.Done()
 }
 
 // allVerified is told by the swarm: the last wanted piece is there.
@@ -112,6 +112,7 @@ func (s *Share) hybridInconsistent(piece int) {
 		return
 	}
 	s.v2Only = true
+	s.layers.DistrustV1()
 	s.e.tell(Event{Kind: EventNotice, ID: s.id(), Code: "hybrid_inconsistent", Piece: piece,
 		Text: "the v1 and v2 hashes of this share disagree; only v2 peers are used from now on"})
 }

@@ -1,190 +1,100 @@
 package engine
 
 import (
-	"slices"
+	"time"
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
-	"shoal/internal/core/swarm/layers"
-	"shoal/internal/core/wire"
+	"shoal/internal/node/hashes"
+	"shoal/internal/node/intake"
 )
 
-// layerState fetches the piece layers that a link does not bring (BEP 52). Peers are
-// asked that made the connection under the v2 info hash: libtorrent ends others for it.
-// Until its layer is there the pieces of a v2 file cannot be judged and are not fetched;
-// those of a hybrid go by their v1 hash, and if nobody can be asked the layer follows
-// from the verified file itself. The loop owns it.
-type layerState struct {
-	plan    *layers.Plan
-	missing map[int]bool         // files without their layer
-	unknown map[int][]int        // pieces with data that could not be judged, by file
-	came    []metainfo.FileLayer // proved, not in the metainfo yet
-	applied int
-	own     map[int]*ownLayer // what pieces verified by v1 add up to, by file
-	reading map[int]bool      // files whose layer is being made from their data
-	unsaved bool              // the home's .torrent lacks layers that are here
-	saving  bool
-	out     []layers.Effect
-	leaves  []leafAsk
+// hashed is the share as its Layers and its Server see it.
+type hashed struct{ s *Share }
+
+// Event implements hashes.Share.
+func (o hashed) Event(e swarm.Event) { o.s.event(e) }
+
+// Send implements hashes.Share.
+func (o hashed) Send(p swarm.Peer, m hashes.Message) {
+	if c := o.s.conns[p]; c != nil && c.up {
+		c.Send(m)
+	}
 }
 
-// leafAsk is a request for the leaf hashes of a failed piece.
-type leafAsk struct {
-	c     *conn
-	piece int
-	rng   wire.HashRange
+// Meta implements hashes.Source.
+func (o hashed) Meta() *metainfo.Metainfo { return o.s.meta }
+
+// Content implements hashes.Source.
+func (o hashed) Content() hashes.Content {
+	if c := o.s.content.Load(); c != nil {
+		return c
+	}
+	return nil
 }
 
-const (
-	maxLeafAsks = 64                // swarm remembers as many failed pieces
-	maxLeaves   = metainfo.LayerRun // what BEP 52 wants asked for at most, and link takes in one message
-)
+// Have implements hashes.Source.
+func (o hashed) Have(piece int) bool { return o.s.t.Have(piece) }
 
-// start begins to fetch what is missing, layers of wanted files first. unknown are pieces
-// with data on the disk that no known hash can judge.
-func (l *layerState) start(s *Share, unknown []int) {
-	list := s.meta.MissingLayers()
-	if len(list) == 0 {
-		return
-	}
-	l.missing, l.own = make(map[int]bool, len(list)), make(map[int]*ownLayer)
-	l.unknown, l.reading = make(map[int][]int), make(map[int]bool)
-	info := s.meta.Info
-	type tree struct {
-		root   [32]byte
-		length int64
-	}
-	seen := make(map[tree]bool, len(list))
-	wanted := s.spec.wanted(info)
-	var first, later []int
-	for _, f := range list {
-		l.missing[f] = true
-		t := tree{info.Files[f].Root, info.Files[f].Length}
-		switch {
-		case seen[t]: // the same content again
-		case wanted == nil || wanted(f):
-			first, seen[t] = append(first, f), true
-		default:
-			later = append(later, f)
-		}
-	}
-	for _, f := range later {
-		if t := (tree{info.Files[f].Root, info.Files[f].Length}); !seen[t] {
-			first, seen[t] = append(first, f), true
-		}
-	}
-	for _, p := range unknown {
-		f := info.FileAt(int64(p) * info.PieceLength)
-		l.unknown[f] = append(l.unknown[f], p)
-	}
-	l.plan = layers.New(s.meta, first, func(p layers.Peer, lo, hi int) bool { return s.t.HasAny(swarm.Peer(p), lo, hi) })
+// Later implements hashes.Source.
+func (o hashed) Later(work func(block []byte), then func()) {
+	o.s.e.workers.Run(func() {
+		buf := o.s.e.buffers.Get()
+		work(buf)
+		o.s.e.buffers.Put(buf)
+		o.s.post(msg{kind: msgCall, call: then})
+	})
 }
 
-// blocks tells that a piece cannot be judged while its file's layer is missing.
-func (l *layerState) blocks(s *Share, piece int) bool {
-	info := s.meta.Info
-	return len(l.missing) > 0 && (info.Version == metainfo.V2 || s.v2Only) && l.missing[info.FileAt(int64(piece)*info.PieceLength)]
+// Sent implements hashes.Source.
+func (o hashed) Sent(n int) time.Duration {
+	now := time.Now()
+	return max(o.s.up.Spend(now, n), o.s.e.up.Spend(now, n))
 }
 
-// done tells that the home's .torrent has all layers that are here. Those of wanted files
-// are: no file is finished without.
-func (l *layerState) done() bool { return !l.saving && !l.unsaved }
-
-// advance asks peers and takes over what came. It reports whether it left events for the
-// swarm.
-func (l *layerState) advance(s *Share) bool {
-	if l.plan == nil || s.failed != nil || s.content.Load() == nil {
+// advanceLayers asks peers for layers and takes over what came. It reports whether it left
+// events for the swarm.
+func (s *Share) advanceLayers() bool {
+	if s.failed != nil || s.content.Load() == nil {
 		return false
 	}
-	if l.plan.Left() > 0 {
+	if s.layers.Wants() {
 		for _, c := range s.conns {
 			if c != nil && c.up && c.v2 {
-				l.out = l.plan.Step(s.now(), layers.Event{Kind: layers.Offer, Peer: layers.Peer(c.slot)}, l.out)
+				s.layers.Offer(s.now(), c.slot)
 			}
 		}
-		l.perform(s)
 	}
-	// Copying the table of layers for each one would take quadratic time.
-	if n := len(l.came); n > 0 && (8*n >= l.applied || l.plan.Left() == 0) {
-		l.apply(s)
-	}
-	l.save(s)
+	s.mergeLayers(false)
+	s.saveLayers()
 	return len(s.in.List) > 0
 }
 
-func (l *layerState) perform(s *Share) {
-	for i := range l.out {
-		f := &l.out[i]
-		switch f.Kind {
-		case layers.Ask:
-			c := s.conns[f.Peer]
-			if c == nil || !c.up {
-				continue
-			}
-			c.Out = wire.HashRequestMsg{HashRange: wireRange(f.Root, f.Range)}.Append(c.Out)
-			s.touch(c)
-		case layers.Done:
-			l.came = append(l.came, metainfo.FileLayer{File: f.File, Hashes: f.Layer})
-		case layers.Fault:
-			s.badHashes(swarm.Peer(f.Peer))
-		}
-	}
-	clear(l.out)
-	l.out = l.out[:0]
-}
-
-func (s *Share) badHashes(p swarm.Peer) {
-	s.event(swarm.Event{Kind: swarm.PeerBad, Peer: p, N: uint32(swarm.ReasonBadHashes)})
-}
-
-// apply makes the layers that came part of the metainfo.
-func (l *layerState) apply(s *Share) {
-	m, err := s.meta.WithLayers(l.came)
-	l.applied += len(l.came)
-	l.came = nil
-	if err != nil {
-		return // cannot be: each was proved
+// mergeLayers makes the layers that came part of the metainfo.
+func (s *Share) mergeLayers(atOnce bool) {
+	m, known := s.layers.Merge(s.now(), atOnce)
+	if m == nil {
+		return
 	}
 	s.meta = m
 	s.content.Load().SetMeta(m)
-	var known []int
-	still := m.MissingLayers()
-	for f := range l.missing {
-		if _, missing := slices.BinarySearch(still, f); !missing {
-			known = append(known, f)
-		}
-	}
-	slices.Sort(known)
-	for _, f := range known {
-		delete(l.missing, f)
-		l.plan.Step(s.now(), layers.Event{Kind: layers.Known, File: f}, nil)
-	}
-	l.unsaved = true
 	for _, f := range known {
 		s.layerKnown(f)
 	}
 }
 
-// save keeps the .torrent when nothing that is wanted lacks in it.
-func (l *layerState) save(s *Share) {
-	if !l.unsaved || l.saving || s.failed != nil {
+// saveLayers keeps the .torrent when nothing that is wanted lacks in it.
+func (s *Share) saveLayers() {
+	if s.failed != nil || !s.layers.Unsaved(s.spec.wanted(s.meta.Info)) {
 		return
 	}
-	wanted := s.spec.wanted(s.meta.Info)
-	for f := range l.missing {
-		if wanted == nil || wanted(f) {
-			return
-		}
-	}
-	l.saving, l.unsaved = true, false
 	m, row := s.meta, s.row
 	s.e.workers.Run(func() {
 		err := store.SaveTorrent(s.e.torrents(), m, row)
 		s.post(msg{kind: msgCall, call: func() {
-			l.saving = false
+			s.layers.Saved(err == nil)
 			if err != nil {
-				l.unsaved = true
 				s.fail(err)
 				return
 			}
@@ -193,94 +103,105 @@ func (l *layerState) save(s *Share) {
 	})
 }
 
-// gone forgets a connection.
-func (l *layerState) gone(s *Share, c *conn) {
-	if l.plan != nil {
-		l.out = l.plan.Step(s.now(), layers.Event{Kind: layers.Gone, Peer: layers.Peer(c.slot)}, l.out)
+// layerKnown goes on with a file whose layer has just come.
+func (s *Share) layerKnown(f int) {
+	if wrong := s.layers.Settle(f); len(wrong) > 0 {
+		s.disagree(f, wrong)
 	}
-	l.leaves = slices.DeleteFunc(l.leaves, func(a leafAsk) bool { return a.c == c })
+	if s.left[f] == 0 {
+		s.finishFile(f)
+	}
+	pieces, blocked := s.layers.Unblock(f)
+	switch {
+	case len(pieces) > 0:
+		s.judge(f, pieces)
+	case blocked:
+		s.fetchFile(f)
+	}
 }
 
-func wireRange(root [32]byte, r metainfo.HashRange) wire.HashRange {
-	return wire.HashRange{Root: root, Base: uint32(r.Base), Index: uint32(r.Index), Length: uint32(r.Length), ProofLayers: uint32(r.ProofLayers)}
+// fetchFile makes the pieces of a file wanted, if the file is.
+func (s *Share) fetchFile(f int) {
+	if wanted := s.spec.wanted(s.meta.Info); wanted == nil || wanted(f) {
+		first, end := s.meta.Info.FilePieces(f)
+		s.event(swarm.Event{Kind: swarm.SetPriority, Peer: swarm.NoPeer, P: uint32(first), B: uint32(end), N: 2})
+	}
 }
 
-func treeRange(r wire.HashRange) metainfo.HashRange {
-	return metainfo.HashRange{Base: int(r.Base), Index: int(r.Index), Length: int(r.Length), ProofLayers: int(r.ProofLayers)}
+// judge verifies data that was on the disk before it could be judged, and fetches the
+// rest of the file.
+func (s *Share) judge(f int, pieces []int) {
+	content := s.content.Load()
+	s.e.wg.Add(1)
+	go func() {
+		defer s.e.wg.Done()
+		var found []int
+		err := content.Verify(s.ctx, pieces, 0, func(p int, v metainfo.Verdict) {
+			if intake.Good(v) {
+				found = append(found, p)
+			}
+		})
+		s.post(msg{kind: msgCall, call: func() { s.judged(content, f, found, err) }})
+	}()
 }
 
-// gotHashes takes an answer. One that was not asked for, or comes too late, is ignored.
-func (s *Share) gotHashes(c *conn, body []byte) error {
-	m, err := wire.ParseHashes(body)
+func (s *Share) judged(content *store.Content, f int, found []int, err error) {
+	if err == nil && !s.spec.InPlace {
+		err = conflict(content)
+	}
 	if err != nil {
-		return err
+		s.fail(err)
+		return
 	}
-	hashes := make([][32]byte, m.Count())
-	for i := range hashes {
-		hashes[i] = m.Hash(i)
-	}
-	l := &s.layers
-	if a, ok := l.takeLeaf(c, m.HashRange); ok {
-		root, known := s.meta.PieceV2(a.piece)
-		if !known || metainfo.MerkleRoot(hashes, len(hashes)) != root {
-			s.badHashes(c.slot)
-			return nil
+	for _, p := range found {
+		if !s.t.Have(p) {
+			s.correct(p, true)
+			s.pieceThere(p)
 		}
-		s.event(swarm.Event{Kind: swarm.GotHashes, Peer: c.slot, P: uint32(a.piece), Data: m.Data})
-		return nil
 	}
-	if l.plan != nil {
-		l.out = l.plan.Step(s.now(), layers.Event{Kind: layers.Answer, Peer: layers.Peer(c.slot), Root: m.Root,
-			Range: treeRange(m.HashRange), Hashes: hashes}, l.out)
-		l.perform(s)
-	}
-	return nil
+	s.fetchFile(f)
 }
 
-func (s *Share) gotHashReject(c *conn, body []byte) error {
-	m, err := wire.ParseHashReject(body)
-	if err != nil {
-		return err
+// holdForLayer tells that a file has all its pieces and waits for its layer, which is made
+// from them.
+func (s *Share) holdForLayer(f int) bool {
+	own, hold := s.layers.Hold(f)
+	if own == nil {
+		return hold
 	}
-	l := &s.layers
-	if a, ok := l.takeLeaf(c, m.HashRange); ok {
-		s.event(swarm.Event{Kind: swarm.GotHashReject, Peer: c.slot, P: uint32(a.piece)})
-	} else if l.plan != nil {
-		l.out = l.plan.Step(s.now(), layers.Event{Kind: layers.Reject, Peer: layers.Peer(c.slot), Root: m.Root,
-			Range: treeRange(m.HashRange)}, l.out)
-		l.perform(s)
-	}
-	return nil
+	meta, content := s.meta, s.content.Load()
+	s.e.wg.Add(1)
+	go func() {
+		defer s.e.wg.Done()
+		err := own.Make(s.ctx, meta, content)
+		s.post(msg{kind: msgCall, call: func() { s.madeLayer(f, own, err) }})
+	}()
+	return true
 }
 
-// askLeaves asks for the leaf hashes of one piece, to find the bad block in it.
-func (s *Share) askLeaves(c *conn, piece int) {
-	info := s.meta.Info
-	f := info.FileAt(int64(piece) * info.PieceLength)
-	width := info.PieceWidth(piece)
-	if f < 0 || width < 2 || width > maxLeaves || !c.v2 {
-		return
+// madeLayer takes the layer that a file's own data gave.
+func (s *Share) madeLayer(f int, own *hashes.Own, err error) {
+	wrong, err := s.layers.Made(own, err)
+	switch {
+	case s.stopping:
+	case err != nil:
+		s.fail(err)
+	case len(wrong) > 0:
+		s.disagree(f, wrong)
+	default:
+		s.mergeLayers(true)
+		s.saveLayers()
 	}
-	if _, known := s.meta.PieceV2(piece); !known {
-		return
-	}
-	first, _ := info.FilePieces(f)
-	// The piece's own root is known, so that no proof is needed.
-	r := wire.HashRange{Root: info.Files[f].Root, Index: uint32((piece - first) * width), Length: uint32(width)}
-	l := &s.layers
-	if len(l.leaves) >= maxLeafAsks {
-		l.leaves = slices.Delete(l.leaves, 0, 1)
-	}
-	l.leaves = append(l.leaves, leafAsk{c, piece, r})
-	c.Out = wire.HashRequestMsg{HashRange: r}.Append(c.Out)
 }
 
-func (l *layerState) takeLeaf(c *conn, r wire.HashRange) (leafAsk, bool) {
-	i := slices.IndexFunc(l.leaves, func(a leafAsk) bool { return a.c == c && a.rng == r })
-	if i < 0 {
-		return leafAsk{}, false
+// disagree takes back pieces of a file that v1 called good and v2 does not.
+func (s *Share) disagree(f int, pieces []int) {
+	if s.meta.Info.Version == metainfo.Hybrid {
+		s.hybridInconsistent(pieces[0])
 	}
-	a := l.leaves[i]
-	l.leaves = slices.Delete(l.leaves, i, i+1)
-	return a, true
+	s.layers.Disagree(f, pieces)
+	if s.left[f] >= 0 {
+		s.left[f] += len(pieces)
+	}
+	s.resume.dirty = true
 }

@@ -8,6 +8,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/hashes"
 )
 
 // TestLayersInRuns fetches layers that take several requests, one of them with a layer at
@@ -241,7 +242,7 @@ func TestHashFlood(t *testing.T) {
 			rejected++
 		}
 	}
-	if served < maxHashAsks || rejected == 0 {
+	if served < hashes.MaxAsks || rejected == 0 {
 		t.Errorf("%d answered, %d rejected", served, rejected)
 	}
 }
@@ -350,4 +351,9 @@ func (p *rawPeer) leaves(body, data []byte) {
 	if _, err := p.nc.Write(m.Append(nil)); err != nil {
 		p.t.Error(err)
 	}
+}
+
+// wireRange is a range as it goes over the wire.
+func wireRange(root [32]byte, r metainfo.HashRange) wire.HashRange {
+	return wire.HashRange{Root: root, Base: uint32(r.Base), Index: uint32(r.Index), Length: uint32(r.Length), ProofLayers: uint32(r.ProofLayers)}
 }

@@ -13,6 +13,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/node/hashes"
 	"shoal/internal/node/intake"
 )
 
@@ -23,6 +24,7 @@ func (s *Share) begin() {
 	s.timer = time.NewTimer(time.Hour)
 	s.nextTick = s.begun
 	s.intake = intake.New(s.e.workers, pieceOwner{s})
+	s.layers, s.server = hashes.NewLayers(hashed{s}), hashes.NewServer(hashed{s})
 	s.totals.sources = make(map[netip.AddrPort]*source)
 	s.cands = swarm.NewCandidates(s.rng)
 	s.up.Set(s.row.UpLimit)
@@ -139,14 +141,21 @@ func (s *Share) inspect(m *metainfo.Metainfo, spec Spec) (o opened) {
 	if o.err != nil || spec.InPlace {
 		return o
 	}
-	if c := o.content.Conflicts(); len(c) > 0 {
-		o.err = &store.Error{Op: "get", Path: c[0].Path, Kind: store.ErrExists}
+	if o.err = conflict(o.content); o.err != nil {
 		return o
 	}
 	if o.err = s.checkSpace(&o, m, wanted); o.err == nil {
 		o.err = o.content.Prepare()
 	}
 	return o
+}
+
+// conflict tells that another file stands where one of the share belongs.
+func conflict(content *store.Content) error {
+	if c := content.Conflicts(); len(c) > 0 {
+		return &store.Error{Op: "get", Path: c[0].Path, Kind: store.ErrExists}
+	}
+	return nil
 }
 
 // verifyRest hashes what is on the disk and not trusted.
@@ -221,9 +230,9 @@ func (s *Share) ready(o opened) {
 	info := s.meta.Info
 	s.countFiles(o.have, wanted)
 	if s.t.Info() == nil {
-		s.layers.start(s, o.unknown)
+		s.layers.Start(s.meta, o.unknown, wanted, s.t.HasAny)
 		s.t.SetInfo(info, func(p int) bool { return o.have[p] }, func(p int) uint8 {
-			if s.spec.InPlace || !pieceWanted(info, p, wanted) || s.layers.blocks(s, p) {
+			if s.spec.InPlace || !pieceWanted(info, p, wanted) || s.layers.Blocks(p) {
 				return 0
 			}
 			return 2

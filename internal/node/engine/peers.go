@@ -76,7 +76,7 @@ func (s *Share) lookAfter(c *conn, now time.Time) {
 	if s.t.Needed() == 0 {
 		c.Expect(false)
 	}
-	s.serveHashes(c)
+	s.server.Serve(c, &c.asks)
 	if c.extSeen {
 		s.sendPEX(c, now)
 	}

@@ -102,7 +102,9 @@ func (s *Share) sendExtended(c *conn, f *swarm.Effect) {
 			c.Out = s.metadataPiece(int(f.P), f.Kind == swarm.SendMetaData).Append(c.Out, m.Metadata)
 		}
 	case swarm.SendHashRequest:
-		s.askLeaves(c, int(f.P))
+		if c.v2 {
+			s.layers.AskLeaves(c.slot, int(f.P))
+		}
 	}
 }
 
@@ -168,7 +170,7 @@ func (s *Share) jobDone(j *intake.Job) {
 
 // verdict tells the swarm whether the piece is good.
 func (s *Share) verdict(o *intake.Outcome) {
-	v := s.layers.learn(s, o.Piece, o.Leaves, o.Verdict)
+	v := s.layers.Learn(o.Piece, o.Leaves, o.Verdict)
 	e := swarm.Event{Kind: swarm.PieceGood, Peer: swarm.NoPeer, P: uint32(o.Piece), Data: o.Digests}
 	if !intake.Good(v) {
 		e.Kind = swarm.PieceBad

@@ -12,6 +12,7 @@ import (
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/announce"
+	"shoal/internal/node/hashes"
 	"shoal/internal/node/intake"
 	"shoal/internal/node/link"
 )
@@ -74,8 +75,8 @@ type Share struct {
 	resume   resumeState
 	totals   totals
 	ann      *announce.Announcer
-	layers   layerState
-	trees    treeCache
+	layers   *hashes.Layers
+	server   *hashes.Server
 	rates    rateWindow
 	base     baseTotals // what the row had counted before this start
 
@@ -210,7 +211,7 @@ func (s *Share) settle() {
 			s.step(&s.in, nil, nil)
 			s.in.Reset()
 		}
-		if s.layers.advance(s) {
+		if s.advanceLayers() {
 			continue
 		}
 		if !s.t.Starved() || !s.takeTokens() {
@@ -404,7 +405,7 @@ func (s *Share) connDown(c *conn, err error) {
 		return
 	}
 	c.up = false
-	s.layers.gone(s, c)
+	s.layers.Gone(s.now(), c.slot)
 	s.vacated = append(s.vacated, c.slot)
 	s.nConns--
 	s.e.nConns.Add(-1)
