@@ -11,7 +11,8 @@ type Source uint8
 
 // The sources of candidates.
 const (
-	FromPerson  Source = iota // --peer, or the link's own x.pe
+	FromPerson  Source = iota // --peer
+	FromLink                  // the link's own x.pe
 	FromPeer                  // it dialled us and said where it listens
 	FromTracker               // BEP 3
 	FromPEX                   // BEP 11
@@ -59,7 +60,7 @@ func (c *Candidates) Add(now time.Duration, addr netip.AddrPort, source Source) 
 		if source < k.source {
 			k.source = source
 		}
-		if source == FromPerson && !k.busy {
+		if source <= FromLink && !k.busy {
 			k.next, k.fails = now, 0 // asked for again: try now
 		}
 		return false
@@ -144,12 +145,12 @@ func (c *Candidates) Done(now time.Duration, addr netip.AddrPort, ok bool) {
 	} else {
 		k.fails++
 	}
-	if k.source != FromPerson && k.fails >= maxFailureTries {
+	if k.source > FromLink && k.fails >= maxFailureTries {
 		c.remove(i)
 		return
 	}
 	base, most := otherRetry, maxRetry
-	if k.source == FromPerson {
+	if k.source <= FromLink {
 		base, most = personRetry, personRetries
 	}
 	d := min(base<<min(k.fails, 10), most)
