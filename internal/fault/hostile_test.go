@@ -162,8 +162,7 @@ func frame(id wire.ID, payload ...byte) []byte {
 // transfer goes on; the offender is dropped where it must be, with a reason that is told.
 func TestBrokenPeers(t *testing.T) {
 	t.Parallel()
-	ctx := deadline(t, 100*time.Second)
-	f := newField(ctx, t, 24<<20, "--piece-size", "64K")
+	f := newField(deadline(t, 120*time.Second), t, 24<<20, "--piece-size", "64K")
 	pieces := f.content.meta.Info.NumPieces()
 	bits := f.content.bits()
 	send := func(frames ...[]byte) func(*link) {
@@ -230,13 +229,18 @@ func TestBrokenPeers(t *testing.T) {
 		{"half a frame", send([]byte{0, 0, 0x40, 9, 7, 0, 0}), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			ctx := deadline(t, 20*time.Second)
 			r := newRival(t, f.Lab, f.content, c.script)
 			f := *f
 			f.t = t
 			n, p, out := f.leech([]string{r.addr()}, "--seed")
 			must(t, poll(ctx, func() (bool, error) { return r.links.Load() > 0, nil }))
 			if c.reason != "" {
-				line(ctx, p, func(e progress) bool { return e.Event == "penalised" && e.Reason == c.reason })
+				must(t, poll(ctx, func() (bool, error) {
+					var text string
+					err := n.ask(ctx, "GET", "/metrics", &text)
+					return strings.Contains(text, `shoal_penalties_total{reason="`+c.reason+`"`), err
+				}))
 			}
 			n.until(ctx, f.content.meta.Hash.ID(), "an answer", func(share) bool { return true })
 			n.ok(ctx, "get", f.torrent, "-o", out, "--peer", f.seed.node.addr()) // tells the node of the seed
@@ -405,8 +409,10 @@ func TestLyingMetadata(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var peers []string
+			var liars []*rival
 			for _, s := range c.scripts {
-				peers = append(peers, newRival(t, f.Lab, f.content, s).addr())
+				r := newRival(t, f.Lab, f.content, s)
+				liars, peers = append(liars, r), append(peers, r.addr())
 			}
 			n := newNode(t, f.Lab)
 			out := t.TempDir()
@@ -417,7 +423,9 @@ func TestLyingMetadata(t *testing.T) {
 			}
 			p := n.start(line...)
 			began := time.Now()
-			n.until(ctx, f.seed.Hash(), "a liar's connection", func(s share) bool { return s.Peers >= 1 })
+			for _, r := range liars {
+				must(t, poll(ctx, func() (bool, error) { return r.links.Load() > 0, nil }))
+			}
 			n.ok(ctx, "get", f.seed.Link, "-o", out, "--peer", f.seed.node.addr())
 			sound(t, f.path, filepath.Join(out, "field.bin"))
 			took := time.Since(began)

@@ -93,7 +93,7 @@ func killed(t *testing.T, path string, rounds int, link, boots bool) {
 	if link {
 		source = seed.Link
 	}
-	known := int64(0)
+	var known, received, first, lost int64
 	begun := time.Now()
 	got := filepath.Join(out, filepath.Base(path))
 	for round := range rounds {
@@ -105,14 +105,20 @@ func killed(t *testing.T, path string, rounds int, link, boots bool) {
 		if s.Done < known {
 			t.Errorf("round %d: %d bytes were verified before the kill, %d are there after it", round, known, s.Done)
 		}
+		if round > 0 {
+			lost += max(0, received-(s.Done-first))
+		}
+		first = s.Done
+		base := s.Downloaded
+		received = 0
 		moment := time.NewTimer(time.Duration(30+rand.IntN(250)) * time.Millisecond)
 		select {
 		case <-moment.C:
 		case <-p.Ended():
 		}
 		var now share
-		if victim.ask(ctx, "GET", "/api/v1/shares/"+seed.Hash(), &now) == nil {
-			known = now.Done
+		if victim.ask(ctx, "GET", "/api/v1/shares/"+seed.Hash()+"/detail", &now) == nil {
+			known, received = now.Done, now.Downloaded-base
 		}
 		p.Kill()
 		if s.State == "seeding" {
@@ -123,12 +129,16 @@ func killed(t *testing.T, path string, rounds int, link, boots bool) {
 	if boots {
 		victim.wrap = otherBoot(t, rounds)
 	}
-	r := victim.ok(ctx, "get", source, "-o", out, "--peer", seed.node.addr())
-	t.Logf("took %v, last run: %s", time.Since(begun), r.out[max(0, len(r.out)-300):])
+	victim.ok(ctx, "get", source, "-o", out, "--peer", seed.node.addr())
+	t.Logf("took %v", time.Since(begun))
 	sound(t, path, got)
 	victim.ok(ctx, "fsck")
 	twice := seedSent(ctx, seed) - total
-	t.Logf("%d kills: %d of %d bytes sent twice (%.1f %%)", rounds, twice, total, 100*float64(twice)/float64(total))
+	t.Logf("%d kills: %d of %d bytes received were lost and fetched again (%.2f %%); %d were sent again, most of them in flight at a kill",
+		rounds, lost, total, 100*float64(lost)/float64(total), twice)
+	if lost > total/10 {
+		t.Errorf("%d bytes that had come were fetched again", lost)
+	}
 	if most := int64(rounds) * min(5*killRate, total/2); twice > most {
 		t.Errorf("%d bytes were sent twice, at most %d are excused", twice, most)
 	}

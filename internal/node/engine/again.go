@@ -1,13 +1,15 @@
 package engine
 
 import (
-	"shoal/internal/adapter/store"
 	"shoal/internal/core/swarm"
+	"shoal/internal/node/files"
 )
 
 // again is told that a person asks for this share once more: what was complete is looked
-// at, for its files may be gone or changed since.
-func (s *Share) again() {
+// at, for its files may be gone or changed since. The peers that came with the question
+// are tried when that is known.
+func (s *Share) again(peers []string) {
+	s.spec.Peers = peers
 	content := s.content.Load()
 	switch {
 	case s.spec.InPlace || !s.row.Complete:
@@ -35,12 +37,15 @@ func (s *Share) lacking(have []bool, wanted func(int) bool) {
 		return
 	}
 	for p := range have {
-		if s.asked && !have[p] && pieceWanted(s.meta.Info, p, wanted) && !s.layers.Blocks(p) {
+		if s.asked && !have[p] && files.PieceWanted(s.meta.Info, p, wanted) && !s.layers.Blocks(p) {
 			s.event(swarm.Event{Kind: swarm.SetPriority, P: uint32(p), B: uint32(p) + 1, N: 2})
 		}
 	}
 	s.settle()
-	s.row.Complete = s.t.Needed() == 0 && s.unfinished == 0
+	s.row.Complete = s.t.Needed() == 0 && s.tally.AllFinished()
+	if !s.row.Complete {
+		s.addPeers(s.spec.Peers, swarm.FromPerson)
+	}
 }
 
 // stillComplete tells whoever waits that what was asked for again is complete as it was.
@@ -58,22 +63,8 @@ func (s *Share) stillComplete() {
 // vanished lists the files that are not what they were: of originals those that lack any
 // piece, else those that are not there at all.
 func (s *Share) vanished(have []bool, wanted func(int) bool) []int {
-	info := s.meta.Info
-	stats := s.content.Load().Stats()
-	var list []int
-	for f := range info.Files {
-		if info.Files[f].Pad || info.Files[f].Length == 0 || wanted != nil && !wanted(f) {
-			continue
-		}
-		if !s.spec.InPlace && stats[f].State != store.StatAbsent {
-			continue
-		}
-		for p, end := info.FilePieces(f); p < end; p++ {
-			if !have[p] {
-				list = append(list, f)
-				break
-			}
-		}
+	if s.spec.InPlace {
+		return files.Lacking(s.meta.Info, have, wanted)
 	}
-	return list
+	return files.Vanished(s.content.Load(), s.meta.Info, have, wanted)
 }

@@ -180,7 +180,7 @@ func (e *Engine) Close(ctx context.Context) error {
 // accept takes connections; each is judged by its handshake in a goroutine of its own.
 func (e *Engine) accept(l net.Listener) {
 	defer e.wg.Done()
-	var waiting porch
+	waiting := newPorch()
 	for {
 		nc, err := l.Accept()
 		if err != nil {
@@ -195,7 +195,10 @@ func (e *Engine) accept(l net.Listener) {
 			}
 			continue
 		}
-		waiting.enter(nc)
+		if !waiting.enter(e.ctx, nc) {
+			nc.Close()
+			return
+		}
 		go func() {
 			defer waiting.leave(nc)
 			e.Incoming(nc)

@@ -136,7 +136,7 @@ func (s *Share) addCandidate(a netip.AddrPort, from swarm.Source) {
 
 // dialSome dials the best candidates, as far as the share wants more connections.
 func (s *Share) dialSome() {
-	if s.paused || s.failed != nil || s.stopping || s.e.cfg.Offline {
+	if s.paused || s.failed != nil || s.stopping || s.asked || s.e.cfg.Offline {
 		return
 	}
 	if s.meta != nil && s.t.Info() == nil {

@@ -1,38 +1,81 @@
 package engine
 
 import (
+	"context"
 	"net"
 	"slices"
 	"sync"
+	"time"
 )
 
-// porchPlaces bounds the connections whose handshake has not come.
-const porchPlaces = 64
+const (
+	porchPlaces = 128         // connections whose handshake has not come, at most
+	patience    = time.Second // how long such a one keeps its place when others wait
+)
 
 // porch holds the connections that somebody opened and that have not said yet what they
-// want. When it is full the one that has stood there longest makes room: who means it
-// says so at once, and a flood of silent ones keeps nobody out.
+// want. When it is full, others wait in the system's queue, and the one that has been
+// silent longest makes room: who means it speaks at once, and a flood of silent ones
+// keeps nobody out for long.
 type porch struct {
 	mu      sync.Mutex
-	waiting []net.Conn // oldest first
+	waiting []guest // oldest first
+	left    chan struct{}
 }
 
-// enter takes a connection in.
-func (p *porch) enter(nc net.Conn) {
+type guest struct {
+	nc    net.Conn
+	since time.Time
+}
+
+func newPorch() *porch { return &porch{left: make(chan struct{}, 1)} }
+
+// enter takes a connection in as soon as there is a place; false when ctx ends first.
+func (p *porch) enter(ctx context.Context, nc net.Conn) bool {
+	for {
+		wait := p.admit(nc)
+		if wait == 0 {
+			return true
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-p.left:
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		t.Stop()
+		if ctx.Err() != nil {
+			return false
+		}
+	}
+}
+
+// admit gives the connection a place and returns 0, or how long the oldest keeps his.
+func (p *porch) admit(nc net.Conn) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	now := time.Now()
 	if len(p.waiting) >= porchPlaces {
-		p.waiting[0].Close()
+		oldest := p.waiting[0]
+		if rest := patience - now.Sub(oldest.since); rest > 0 {
+			return rest
+		}
+		oldest.nc.Close()
 		p.waiting = slices.Delete(p.waiting, 0, 1)
 	}
-	p.waiting = append(p.waiting, nc)
+	p.waiting = append(p.waiting, guest{nc, now})
+	return 0
 }
 
-// leave lets a connection go on, whatever became of it.
+// leave frees the place of a connection, whatever became of it.
 func (p *porch) leave(nc net.Conn) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if i := slices.Index(p.waiting, nc); i >= 0 {
+	if i := slices.IndexFunc(p.waiting, func(g guest) bool { return g.nc == nc }); i >= 0 {
 		p.waiting = slices.Delete(p.waiting, i, i+1)
+	}
+	p.mu.Unlock()
+	select {
+	case p.left <- struct{}{}:
+	default:
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/node/files"
 	"shoal/internal/node/link"
 )
 
@@ -119,7 +120,7 @@ func (e *Engine) Add(spec Spec) (Status, error) {
 	hash := spec.Magnet.Hash
 	if spec.Meta != nil {
 		hash = spec.Meta.Hash
-		if !spec.InPlace && len(spec.Select) > 0 && !anyWanted(&spec) {
+		if !spec.InPlace && len(spec.Select) > 0 && !files.Any(spec.Meta.Info, spec.wanted(spec.Meta.Info)) {
 			return Status{}, ErrNoMatch
 		}
 	}
@@ -152,16 +153,6 @@ func (e *Engine) Add(spec Spec) (Status, error) {
 	return st, nil
 }
 
-func anyWanted(spec *Spec) bool {
-	want := spec.wanted(spec.Meta.Info)
-	for f := range spec.Meta.Info.Files {
-		if !spec.Meta.Info.Files[f].Pad && want(f) {
-			return true
-		}
-	}
-	return false
-}
-
 // find is the entry that has one of the hashes. e.mu is held.
 func (e *Engine) find(h metainfo.InfoHash) *entry {
 	for _, n := range h.Wire() {
@@ -189,7 +180,7 @@ func (e *Engine) addAgain(r *entry, spec Spec) (Status, error) {
 	ok := s.call(func() {
 		s.addPeers(spec.Peers, swarm.FromPerson)
 		s.addPeers(spec.Magnet.Peers, swarm.FromLink)
-		s.again()
+		s.again(spec.Peers)
 		s.setPaused(false)
 		if len(spec.Select) > 0 || len(s.spec.Select) > 0 {
 			s.reselect(spec.Select)
