@@ -351,7 +351,7 @@ func (t *T) becomeSeed(p *peer) {
 	p.useful = t.nNeeded
 	p.dry = 0
 	t.source.forget(p)
-	t.source.stale = true
+	t.source.shared, t.source.stale = t.now+sharedTime, true
 	t.interest(p)
 	t.dropRedundant(p)
 }

@@ -147,7 +147,7 @@ func (o *openPiece) usable(p *peer) bool {
 	if o.sole {
 		return o.alone == p.id || o.alone == NoPeer && !p.snubbed
 	}
-	return p.parole == 0
+	return p.parole == 0 || o.free == len(o.blocks)
 }
 
 // pick chooses the open piece from which the peer is asked its next block; nil if
@@ -176,10 +176,30 @@ func (t *T) pick(p *peer) *openPiece {
 	if o := t.pickNew(p); o != nil {
 		return o
 	}
-	if o := t.pickOpen(p); o != nil || !p.snubbed {
+	if o := t.pickOpen(p); o != nil {
 		return o
 	}
-	return t.pickForlorn(p)
+	if p.parole > 0 {
+		return t.pickRest(p)
+	}
+	if p.snubbed {
+		return t.pickForlorn(p)
+	}
+	return nil
+}
+
+// pickRest gives a peer on parole, when there is nothing else for it, a piece of which
+// some came and nothing is asked of others, from the start: else what is left when all
+// peers are on parole would never come.
+func (t *T) pickRest(p *peer) *openPiece {
+	for _, o := range t.open {
+		if o.sole || o.full || o.free < o.missing || !p.offers(o.p) {
+			continue
+		}
+		t.restart(o)
+		return o
+	}
+	return nil
 }
 
 // pickForlorn gives a piece that one peer alone is to fetch to a snubbed one, when no

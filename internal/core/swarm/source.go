@@ -7,9 +7,10 @@ import (
 
 // Constants of a seed that feeds many.
 const (
-	suggestBlocks = 64              // blocks suggested to a peer and not yet asked for: more than it asks for between two looks at them
-	suggestMin    = 2               // pieces
-	deferTime     = 2 * time.Second // longest wait of a request for a piece that is already on its way to somebody else
+	suggestBlocks = 64               // blocks suggested to a peer and not yet asked for: more than it asks for between two looks at them
+	suggestMin    = 2                // pieces
+	sharedTime    = 10 * time.Minute // how long another seed that was seen is believed to be there
+	deferTime     = 2 * time.Second  // longest wait of a request for a piece that is already on its way to somebody else
 )
 
 // source makes the only source of a piece send it once before it sends any twice. Each
@@ -17,14 +18,15 @@ const (
 // somebody announces the piece, requests of others for it wait; when somebody has it, they
 // are refused once, so that they ask there, as long as the source has fresh pieces to send.
 type source struct {
-	many    bool   // several peers are fed: the above applies
-	stale   bool   // that is to be judged again
-	hungry  bool   // somebody may lack suggestions
-	carrier []Peer // by piece; nil until it is needed
-	asked   bitset // the carrier has asked for it
-	from    uint32 // where the walk over the pieces stands
-	step    uint32 // and its stride, coprime with their number
-	left    int    // pieces the walk has not seen in this round
+	many    bool          // several peers are fed: the above applies
+	stale   bool          // that is to be judged again
+	hungry  bool          // somebody may lack suggestions
+	shared  time.Duration // until when another has every piece: two that hold back would hold each other's peers up
+	carrier []Peer        // by piece; nil until it is needed
+	asked   bitset        // the carrier has asked for it
+	from    uint32        // where the walk over the pieces stands
+	step    uint32        // and its stride, coprime with their number
+	left    int           // pieces the walk has not seen in this round
 }
 
 // What becomes of a request while many are fed.
@@ -72,7 +74,7 @@ func (t *T) feed() {
 				n++
 			}
 		}
-		s.many = n >= 2 && t.nNeeded == 0
+		s.many = n >= 2 && t.nNeeded == 0 && t.now >= s.shared
 		s.hungry = true
 		if !s.many {
 			for _, id := range t.live {
@@ -178,6 +180,7 @@ func (t *T) route(p *peer, piece uint32) routing {
 	}
 	s.carrier[piece] = p.id
 	s.asked.set(piece)
+	t.admit(p, func(u upload) bool { return u.piece == piece })
 	return accept
 }
 

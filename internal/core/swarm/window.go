@@ -14,6 +14,7 @@ const (
 	rateRounds  = 8                     // the bandwidth is the best of so many round trips
 	flatRounds  = 3                     // so many without growth end the doubling
 	growth      = 1.25                  // what counts as growth
+	queueTime   = time.Second           // a wait so much longer than the least one ends the doubling too
 	lapse       = 50 * time.Millisecond // the sender's own scheduling: other peers' turns, disk, limits in ticks
 	delayExpiry = 30 * time.Second      // after which the least delay is measured anew
 	probeRounds = 2                     // so many round trips with a short queue at the peer, else its own length would be measured
@@ -45,7 +46,8 @@ func (w *window) best() float64 {
 
 // block counts a block of n bytes that was asked for at asked.
 func (w *window) block(now, asked time.Duration, n uint32) {
-	if d := max(now-asked, time.Microsecond); w.delay == 0 || d < w.delay {
+	d := max(now-asked, time.Microsecond)
+	if w.delay == 0 || d < w.delay {
 		w.delay, w.delayAt = d, now
 	}
 	w.roundBytes += int64(n)
@@ -56,10 +58,15 @@ func (w *window) block(now, asked time.Duration, n uint32) {
 		w.roundStart, w.roundBytes = now, 0
 		return
 	}
-	if asked < w.roundStart || now <= w.roundStart {
+	if now <= w.roundStart {
 		return
 	}
-	w.round(now)
+	if w.slow && d > 2*w.delay+queueTime {
+		w.slow = false // what grows is the queue at the peer
+		w.round(now)
+	} else if asked >= w.roundStart {
+		w.round(now)
+	}
 }
 
 // round ends a round trip: everything asked at its start has come.

@@ -171,7 +171,7 @@ func (w *world) connect(a, b *node) {
 		}
 		x.n.in.List = append(x.n.in.List,
 			Event{Kind: PeerUp, Peer: x.s, Flags: flags, Addr: x.l.to.addr()},
-			Event{Kind: Credit, Peer: x.s, N: 512 << 10})
+			Event{Kind: Credit, Peer: x.s, N: 512 << 10}, Event{Kind: GotReqQ, Peer: x.s, N: maxQueue})
 		x.n.step()
 	}
 }
