@@ -35,6 +35,14 @@ func (v Verdict) OK() bool {
 	return v.V1 != Bad && v.V2 != Bad && (v.V1 == Good || v.V2 == Good)
 }
 
+// Good tells whether the piece may be kept: v2 decides where it is known (BEP 52).
+func (v Verdict) Good() bool {
+	if v.V2 != Unknown {
+		return v.V2 == Good
+	}
+	return v.V1 == Good
+}
+
 // PieceHasher checks one piece at a time: SHA-1 for v1, leaf SHA-256 and the tree above for v2, both in one pass while
 // the data is in the processor's cache. The zero PieceHasher is ready for Reset; after its first use on a piece length
 // it allocates nothing. It is for one goroutine.

@@ -10,6 +10,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/node/files"
 	"shoal/internal/node/link"
 )
 
@@ -131,15 +132,8 @@ func (s *Share) fileDetail(d *Detail) {
 			d.Indexes = append(d.Indexes, f)
 		}
 		d.Wanted[f] = want == nil || want(f)
-		if info.Files[f].Pad || info.Files[f].Length == 0 || s.t.Info() == nil {
-			continue
-		}
-		lo, hi := info.Files[f].Offset, info.Files[f].Offset+info.Files[f].Length
-		for p, end := info.FilePieces(f); p < end; p++ {
-			if s.t.Have(p) {
-				off := int64(p) * info.PieceLength
-				d.Done[f] += min(hi, off+info.PieceLength) - max(lo, off)
-			}
+		if s.t.Info() != nil {
+			d.Done[f] = files.Verified(info, f, s.t.Have)
 		}
 	}
 }
@@ -228,11 +222,7 @@ func (s *Share) retry() {
 	}
 	s.event(swarm.Event{Kind: swarm.SetPaused, Peer: swarm.NoPeer, N: n})
 	s.settleState()
-	for f, left := range s.left {
-		if left == 0 {
-			s.finishFile(f)
-		}
-	}
+	s.finishFiles()
 }
 
 // spaceAgain tells whether what stands in the way of writing may be gone.
@@ -240,12 +230,8 @@ func (s *Share) spaceAgain() bool {
 	if s.t.Needed() == 0 {
 		return true
 	}
-	_, total, err := store.Free(s.spec.Dir)
-	if err == nil {
-		need := int64(s.t.Needed()) * s.meta.Info.PieceLength
-		err = store.CheckSpace(s.spec.Dir, min(need, 16<<20), min(s.e.cfg.Reserve(total), total/20))
-	}
-	if err != nil {
+	need := int64(s.t.Needed()) * s.meta.Info.PieceLength
+	if err := files.SpaceAgain(s.spec.Dir, need, s.e.cfg.Reserve); err != nil {
 		s.failed, s.problem = err, err.Error()
 		s.setState(Failed)
 		return false
@@ -274,18 +260,14 @@ func (s *Share) reselect(globs []string) {
 	for p := range have {
 		have[p] = s.t.Have(p)
 		prio := uint32(0)
-		if pieceWanted(info, p, want) && !s.layers.Blocks(p) {
+		if files.PieceWanted(info, p, want) && !s.layers.Blocks(p) {
 			prio = 2
 		}
 		s.event(swarm.Event{Kind: swarm.SetPriority, P: uint32(p), B: uint32(p) + 1, N: prio})
 	}
 	s.row.Complete = false
-	s.countFiles(have, want)
-	for f, left := range s.left {
-		if left == 0 {
-			s.finishFile(f)
-		}
-	}
+	s.tally = files.NewTally(info, have, want)
+	s.finishFiles()
 	s.settle()
 	s.completeIfDone()
 	s.e.keep(s)
@@ -333,12 +315,7 @@ func (s *Share) applyLimits() {
 }
 
 // Verification is the outcome of Verify.
-type Verification struct {
-	Pieces, Good, Bad, Missing int
-	Bytes                      int64
-	Seconds                    float64
-	BadFiles                   []string
-}
+type Verification = files.Verification
 
 // Verify hashes everything of a share again. progress may be called from any goroutine,
 // one call at a time.

@@ -7,44 +7,21 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
-	"shoal/internal/node/intake"
+	"shoal/internal/node/files"
 )
-
-// countFiles counts for every wanted file the pieces that are still to come.
-func (s *Share) countFiles(have []bool, wanted func(int) bool) {
-	info := s.meta.Info
-	s.left = make([]int, len(info.Files))
-	s.unfinished = 0
-	for f := range info.Files {
-		s.left[f] = -1 // not wanted, or nothing on the disk
-		if info.Files[f].Pad || info.Files[f].Symlink || wanted != nil && !wanted(f) {
-			continue
-		}
-		n := 0
-		if first, end := info.FilePieces(f); info.Files[f].Length > 0 {
-			for p := first; p < end; p++ {
-				if !have[p] {
-					n++
-				}
-			}
-		}
-		s.left[f] = n
-		s.unfinished++
-	}
-}
 
 // pieceThere counts a verified piece for its files, and finishes those that it completes.
 func (s *Share) pieceThere(p int) {
 	s.resume.dirty = true
-	info := s.meta.Info
-	off := int64(p) * info.PieceLength
-	end := off + int64(info.PieceSize(p))
-	for f := info.FileAt(off); f >= 0 && f < len(info.Files) && info.Files[f].Offset < end; f++ {
-		if s.left[f] > 0 && info.Files[f].Length > 0 {
-			if s.left[f]--; s.left[f] == 0 {
-				s.finishFile(f)
-			}
-		}
+	for _, f := range s.tally.There(p) {
+		s.finishFile(f)
+	}
+}
+
+// finishFiles finishes the files that lack nothing.
+func (s *Share) finishFiles() {
+	for _, f := range s.tally.Whole() {
+		s.finishFile(f)
 	}
 }
 
@@ -54,9 +31,9 @@ func (s *Share) finishFile(f int) {
 		return
 	}
 	content := s.content.Load()
-	s.left[f] = -1
+	s.tally.Take(f)
 	if s.spec.InPlace {
-		s.unfinished--
+		s.tally.Finished()
 		return
 	}
 	s.finishing++
@@ -65,11 +42,11 @@ func (s *Share) finishFile(f int) {
 		s.post(msg{kind: msgCall, call: func() {
 			s.finishing--
 			if err != nil {
-				s.left[f] = 0
+				s.tally.GiveBack(f)
 				s.fail(err)
 				return
 			}
-			s.unfinished--
+			s.tally.Finished()
 			s.completeIfDone()
 		}})
 	})
@@ -77,7 +54,7 @@ func (s *Share) finishFile(f int) {
 
 // allDone tells that every wanted file is verified and has its final name.
 func (s *Share) allDone() bool {
-	return s.t.Info() != nil && s.content.Load() != nil && s.unfinished == 0 && s.t.Needed() == 0 && s.layers.Done()
+	return s.t.Info() != nil && s.content.Load() != nil && s.tally.AllFinished() && s.t.Needed() == 0 && s.layers.Done()
 }
 
 // allVerified is told by the swarm: the last wanted piece is there.
@@ -137,10 +114,10 @@ func (s *Share) filesChanged() {
 }
 
 // withdraw stops offering the pieces of files, and says so once for each.
-func (s *Share) withdraw(files []int) {
+func (s *Share) withdraw(list []int) {
 	content, info := s.content.Load(), s.meta.Info
 	var paths []string
-	for _, f := range files {
+	for _, f := range list {
 		if s.gone[f] {
 			continue
 		}
@@ -177,47 +154,11 @@ func (s *Share) verify(report func(done, total int64)) (Verification, error) {
 	if content == nil || meta == nil {
 		return Verification{}, ErrNotReady
 	}
-	info := meta.Info
-	v := Verification{Pieces: info.NumPieces()}
-	have := make([]bool, v.Pieces)
-	var done int64
-	begun := time.Now()
-	err := content.Verify(s.ctx, nil, 0, func(p int, verdict metainfo.Verdict) {
-		have[p] = intake.Good(verdict)
-		switch {
-		case have[p]:
-			v.Good++
-		case content.HasData(p):
-			v.Bad++
-		default:
-			v.Missing++
-		}
-		done += int64(info.PieceSize(p))
-		report(done, info.Span())
-	})
-	v.Bytes, v.Seconds = done, time.Since(begun).Seconds()
-	if err != nil {
-		return v, err
+	v, have, err := files.Verify(s.ctx, content, meta.Info, s.spec.wanted(meta.Info), report)
+	if err == nil {
+		s.call(func() { s.afterVerify(have) })
 	}
-	v.BadFiles = badFiles(content, info, have, s.spec.wanted(info))
-	s.call(func() { s.afterVerify(have) })
-	return v, nil
-}
-
-func badFiles(content *store.Content, info *metainfo.Info, have []bool, wanted func(int) bool) []string {
-	var list []string
-	for f := range info.Files {
-		if info.Files[f].Pad || info.Files[f].Length == 0 || wanted != nil && !wanted(f) {
-			continue
-		}
-		for p, end := info.FilePieces(f); p < end; p++ {
-			if !have[p] {
-				list = append(list, content.Path(f))
-				break
-			}
-		}
-	}
-	return list
+	return v, err
 }
 
 // afterVerify takes over what a verification found.
@@ -242,13 +183,9 @@ func (s *Share) afterVerify(have []bool) {
 	}
 	s.settle()
 	if !s.spec.InPlace {
-		s.countFiles(have, wanted)
+		s.tally = files.NewTally(s.meta.Info, have, wanted)
 		s.row.Complete = complete && s.t.Needed() == 0
-		for f := range s.left {
-			if s.left[f] == 0 {
-				s.finishFile(f)
-			}
-		}
+		s.finishFiles()
 	}
 	s.resume.dirty = true
 	s.settleState()

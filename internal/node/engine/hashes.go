@@ -6,8 +6,8 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/node/files"
 	"shoal/internal/node/hashes"
-	"shoal/internal/node/intake"
 )
 
 // hashed is the share as its Layers and its Server see it.
@@ -86,7 +86,7 @@ func (s *Share) mergeLayers(atOnce bool) {
 
 // saveLayers keeps the .torrent when nothing that is wanted lacks in it.
 func (s *Share) saveLayers() {
-	if s.failed != nil || !s.layers.Unsaved(s.spec.wanted(s.meta.Info)) {
+	if s.failed != nil || s.layers.Done() || !s.layers.Unsaved(s.spec.wanted(s.meta.Info)) {
 		return
 	}
 	m, row := s.meta, s.row
@@ -108,7 +108,7 @@ func (s *Share) layerKnown(f int) {
 	if wrong := s.layers.Settle(f); len(wrong) > 0 {
 		s.disagree(f, wrong)
 	}
-	if s.left[f] == 0 {
+	if s.tally.IsWhole(f) {
 		s.finishFile(f)
 	}
 	pieces, blocked := s.layers.Unblock(f)
@@ -137,7 +137,7 @@ func (s *Share) judge(f int, pieces []int) {
 		defer s.e.wg.Done()
 		var found []int
 		err := content.Verify(s.ctx, pieces, 0, func(p int, v metainfo.Verdict) {
-			if intake.Good(v) {
+			if v.Good() {
 				found = append(found, p)
 			}
 		})
@@ -147,7 +147,7 @@ func (s *Share) judge(f int, pieces []int) {
 
 func (s *Share) judged(content *store.Content, f int, found []int, err error) {
 	if err == nil && !s.spec.InPlace {
-		err = conflict(content)
+		err = files.Conflict(content)
 	}
 	if err != nil {
 		s.fail(err)
@@ -200,8 +200,6 @@ func (s *Share) disagree(f int, pieces []int) {
 		s.hybridInconsistent(pieces[0])
 	}
 	s.layers.Disagree(f, pieces)
-	if s.left[f] >= 0 {
-		s.left[f] += len(pieces)
-	}
+	s.tally.Lost(f, len(pieces))
 	s.resume.dirty = true
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
@@ -321,7 +322,16 @@ func TestSmartBan(t *testing.T) {
 	}
 	honest := acceptRaw(t, l2, m.Hash.V2Short())
 	honest.send(wire.AppendState(wire.AppendState(nil, wire.HaveAll), wire.Unchoke))
-	go run(honest, func(q wire.RequestMsg) []byte { return block(q, 0) })
+	go run(honest, func(q wire.RequestMsg) []byte {
+		if q.Begin == 0 { // again, for it was bad: the good piece would tell as well who lied
+			select {
+			case h := <-hashed:
+				hashed <- h
+			case <-time.After(longest):
+			}
+		}
+		return block(q, 0)
+	})
 	e := b.wait("the ban", func(e Event) bool { return e.Kind == EventPenalised && e.Action == "ban" })
 	if e.Reason != "bad_block" || e.Peer.String() != l1.Addr().String() {
 		t.Errorf("banned %s for %s, not %s", e.Peer, e.Reason, l1.Addr())

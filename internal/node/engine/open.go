@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"os"
 	"time"
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/node/files"
 	"shoal/internal/node/hashes"
 	"shoal/internal/node/intake"
 )
@@ -68,7 +68,7 @@ func (s *Share) metadataCame(info []byte) {
 		return
 	}
 	s.meta = m
-	if s.spec.Meta = m; len(s.spec.Select) > 0 && !anyWanted(&s.spec) {
+	if s.spec.Meta = m; len(s.spec.Select) > 0 && !files.Any(m.Info, s.spec.wanted(m.Info)) {
 		s.fail(ErrNoMatch)
 		return
 	}
@@ -85,14 +85,6 @@ func hashFits(h metainfo.InfoHash, info []byte) bool {
 	return (!h.HasV1() || sha1.Sum(info) == h.V1) && (!h.HasV2() || sha256.Sum256(info) == h.V2)
 }
 
-// opened is what the goroutine that opens a share brings back.
-type opened struct {
-	content *store.Content
-	have    []bool
-	unknown []int // pieces with data that no known hash can judge
-	err     error
-}
-
 // open looks at the disk, in a goroutine: it may have to hash a lot.
 func (s *Share) open() {
 	s.setState(Checking)
@@ -103,142 +95,53 @@ func (s *Share) open() {
 		if old != nil {
 			old.Close()
 		}
-		o := s.inspect(meta, spec)
-		if !s.post(msg{kind: msgCall, call: func() { s.ready(o) }}) && o.content != nil {
-			o.content.Close()
+		found, err := s.inspect(meta, spec)
+		if !s.post(msg{kind: msgCall, call: func() { s.ready(found, err) }}) && found != nil {
+			found.Content.Close()
 		}
 	}()
 }
 
 // inspect opens the content and verifies what has to be.
-func (s *Share) inspect(m *metainfo.Metainfo, spec Spec) (o opened) {
+func (s *Share) inspect(m *metainfo.Metainfo, spec Spec) (*files.Found, error) {
 	resume, err := spec.Resume, error(nil)
 	if resume == nil {
 		resume, err = s.e.cfg.Catalog.LoadResume(s.id())
 		if err != nil && !errors.Is(err, store.ErrResume) {
-			return opened{err: err}
+			return nil, err
 		}
 	}
-	n := m.Info.NumPieces()
-	o.have = make([]bool, n)
-	wanted := spec.wanted(m.Info)
-	if !spec.InPlace {
-		if err := os.MkdirAll(spec.Dir, 0o777); err != nil {
-			o.err = err
-			return o
-		}
-	}
-	o.content, o.err = store.Open(m, spec.Dir, store.Options{InPlace: spec.InPlace, Base: spec.Base,
-		Wanted: wanted, Parts: s.e.partsPath(s.id()), Handles: s.e.handles, Resume: resume})
-	if o.err != nil {
-		return o
-	}
-	trusted := o.content.Trusted()
-	for p := range o.have {
-		o.have[p] = p/8 < len(trusted) && trusted[p/8]&(0x80>>(p%8)) != 0
-	}
-	o.err = s.verifyRest(&o, trusted)
-	if o.err != nil || spec.InPlace {
-		return o
-	}
-	if o.err = conflict(o.content); o.err != nil {
-		return o
-	}
-	if o.err = s.checkSpace(&o, m, wanted); o.err == nil {
-		o.err = o.content.Prepare()
-	}
-	return o
-}
-
-// conflict tells that another file stands where one of the share belongs.
-func conflict(content *store.Content) error {
-	if c := content.Conflicts(); len(c) > 0 {
-		return &store.Error{Op: "get", Path: c[0].Path, Kind: store.ErrExists}
-	}
-	return nil
-}
-
-// verifyRest hashes what is on the disk and not trusted.
-func (s *Share) verifyRest(o *opened, trusted []byte) error {
-	list := o.content.Unverified(trusted)
-	if len(list) == 0 {
-		return nil
-	}
-	checked := 0
-	var told time.Time
-	return o.content.Verify(s.ctx, list, 0, func(p int, v metainfo.Verdict) {
-		o.have[p] = intake.Good(v)
-		if v == (metainfo.Verdict{}) {
-			o.unknown = append(o.unknown, p)
-		}
-		checked++
-		if now := time.Now(); now.Sub(told) > 200*time.Millisecond {
-			told = now
-			part := float64(checked) / float64(len(list))
-			go s.post(msg{kind: msgCall, call: func() { s.checked = part; s.publish() }})
-		}
+	place := files.Place{Meta: m, Dir: spec.Dir, Reserve: s.e.cfg.Reserve, Options: store.Options{InPlace: spec.InPlace,
+		Base: spec.Base, Wanted: spec.wanted(m.Info), Parts: s.e.partsPath(s.id()), Handles: s.e.handles, Resume: resume}}
+	return files.Open(s.ctx, place, func(part float64) {
+		go s.post(msg{kind: msgCall, call: func() { s.checked = part; s.publish() }})
 	})
 }
 
-// checkSpace refuses a fetch that would not leave the reserve.
-func (s *Share) checkSpace(o *opened, m *metainfo.Metainfo, wanted func(int) bool) error {
-	need := int64(0)
-	for p, have := range o.have {
-		if !have && pieceWanted(m.Info, p, wanted) {
-			need += int64(m.Info.DataSize(p))
-		}
-	}
-	if need == 0 {
-		return nil
-	}
-	_, total, err := store.Free(s.spec.Dir)
-	if err != nil {
-		return err
-	}
-	return store.CheckSpace(s.spec.Dir, need, s.e.cfg.Reserve(total))
-}
-
-func pieceWanted(info *metainfo.Info, p int, wanted func(int) bool) bool {
-	if wanted == nil {
-		return true
-	}
-	off := int64(p) * info.PieceLength
-	end := off + int64(info.PieceSize(p))
-	for f := info.FileAt(off); f >= 0 && f < len(info.Files) && info.Files[f].Offset < end; f++ {
-		if !info.Files[f].Pad && info.Files[f].Length > 0 && wanted(f) {
-			return true
-		}
-	}
-	return false
-}
-
 // ready goes on after open: the swarm learns what is there.
-func (s *Share) ready(o opened) {
-	if o.err != nil {
-		if o.content != nil {
-			o.content.Close()
-		}
-		s.fail(o.err)
+func (s *Share) ready(o *files.Found, err error) {
+	if err != nil {
+		s.fail(err)
 		return
 	}
 	if s.stopping {
-		o.content.Close()
+		o.Content.Close()
 		return
 	}
-	s.content.Store(o.content)
+	s.content.Store(o.Content)
 	wanted := s.spec.wanted(s.meta.Info)
 	info := s.meta.Info
-	s.countFiles(o.have, wanted)
+	s.tally = files.NewTally(info, o.Have, wanted)
 	if s.t.Info() == nil {
-		s.layers.Start(s.meta, o.unknown, wanted, s.t.HasAny)
-		s.t.SetInfo(info, func(p int) bool { return o.have[p] }, func(p int) uint8 {
-			if s.spec.InPlace || !pieceWanted(info, p, wanted) || s.layers.Blocks(p) {
+		s.layers.Start(s.meta, o.Unknown, wanted, s.t.HasAny)
+		s.t.SetInfo(info, func(p int) bool { return o.Have[p] }, func(p int) uint8 {
+			if s.spec.InPlace || !files.PieceWanted(info, p, wanted) || s.layers.Blocks(p) {
 				return 0
 			}
 			return 2
 		})
 	} else {
-		for p, have := range o.have {
+		for p, have := range o.Have {
 			s.correct(p, have)
 		}
 	}
@@ -251,13 +154,9 @@ func (s *Share) ready(o opened) {
 	}
 	s.resume.dirty = true
 	s.failed, s.problem = nil, ""
-	s.lacking(o.have, wanted)
+	s.lacking(o.Have, wanted)
 	s.settleState()
-	for f := range info.Files {
-		if s.left[f] == 0 {
-			s.finishFile(f)
-		}
-	}
+	s.finishFiles()
 	s.completeIfDone()
 	s.stillComplete()
 	s.e.keep(s)

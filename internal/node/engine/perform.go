@@ -172,7 +172,7 @@ func (s *Share) jobDone(j *intake.Job) {
 func (s *Share) verdict(o *intake.Outcome) {
 	v := s.layers.Learn(o.Piece, o.Leaves, o.Verdict)
 	e := swarm.Event{Kind: swarm.PieceGood, Peer: swarm.NoPeer, P: uint32(o.Piece), Data: o.Digests}
-	if !intake.Good(v) {
+	if !v.Good() {
 		e.Kind = swarm.PieceBad
 		s.intake.Watch(o.Piece)
 	} else {

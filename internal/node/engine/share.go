@@ -12,6 +12,7 @@ import (
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/announce"
+	"shoal/internal/node/files"
 	"shoal/internal/node/hashes"
 	"shoal/internal/node/intake"
 	"shoal/internal/node/link"
@@ -59,8 +60,8 @@ type Share struct {
 	cands      *swarm.Candidates
 	dialling   int
 	intake     *intake.Intake
-	left       []int // pieces to come, by file
-	finishing  int   // files on their way to their final name
+	tally      *files.Tally
+	finishing  int // files on their way to their final name
 
 	state    State
 	problem  string
@@ -80,7 +81,6 @@ type Share struct {
 	rates    rateWindow
 	base     baseTotals // what the row had counted before this start
 
-	unfinished  int          // wanted files without their final name
 	gone        map[int]bool // files that somebody changed
 	asked       bool         // for once more: what was complete is being looked at
 	v2Only      bool         // the v1 hashes are wrong

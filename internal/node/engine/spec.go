@@ -2,12 +2,11 @@ package engine
 
 import (
 	"errors"
-	"path"
-	"strings"
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/node/files"
 )
 
 type swarmSource = swarm.Source
@@ -37,67 +36,10 @@ var (
 	ErrInPlace     = errors.New("the share's files are the originals and are not deleted")
 )
 
-// wanted is the predicate that Select describes; nil when every file is wanted.
+// wanted is the predicate that the selection describes; nil when every file is wanted.
 func (s *Spec) wanted(info *metainfo.Info) func(int) bool {
-	if s.InPlace || len(s.Select) == 0 && len(s.Magnet.Select) == 0 {
+	if s.InPlace {
 		return nil
 	}
-	want := make([]bool, len(info.Files))
-	for f := range info.Files {
-		name := strings.Join(info.Files[f].Path, "/")
-		for _, g := range s.Select {
-			want[f] = want[f] || matches(g, name)
-		}
-	}
-	if len(s.Select) == 0 {
-		index := 0
-		for f := range info.Files {
-			if info.Files[f].Pad {
-				continue
-			}
-			for _, r := range s.Magnet.Select {
-				want[f] = want[f] || r.First <= index && index <= r.Last
-			}
-			index++
-		}
-	}
-	return func(f int) bool { return want[f] }
-}
-
-// matches compares a path beneath the share with a pattern: * and ? stay within a
-// component, ** crosses folders, and a pattern without a slash fits the file's own name
-// or any folder above it.
-func matches(pattern, name string) bool {
-	pattern = strings.TrimSuffix(strings.TrimPrefix(pattern, "./"), "/")
-	if !strings.Contains(pattern, "/") {
-		for _, part := range strings.Split(name, "/") {
-			if ok, err := path.Match(pattern, part); ok && err == nil {
-				return true
-			}
-		}
-		return pattern == "**"
-	}
-	return matchParts(strings.Split(pattern, "/"), strings.Split(name, "/"))
-}
-
-// matchParts also accepts a pattern that names a folder above the file.
-func matchParts(pattern, name []string) bool {
-	for len(pattern) > 0 {
-		if pattern[0] == "**" {
-			for i := range len(name) + 1 {
-				if matchParts(pattern[1:], name[i:]) {
-					return true
-				}
-			}
-			return false
-		}
-		if len(name) == 0 {
-			return false
-		}
-		if ok, err := path.Match(pattern[0], name[0]); !ok || err != nil {
-			return false
-		}
-		pattern, name = pattern[1:], name[1:]
-	}
-	return true
+	return files.Selection{Globs: s.Select, Ranges: s.Magnet.Select}.Wanted(info)
 }

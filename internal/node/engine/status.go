@@ -13,6 +13,7 @@ import (
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/node/announce"
+	"shoal/internal/node/files"
 )
 
 // Status is one share at one moment.
@@ -188,15 +189,7 @@ func (s *Share) progress(st *Status) {
 	info := s.meta.Info
 	st.Bytes, st.Pieces, st.Have = info.Bytes(), info.NumPieces(), s.t.HaveCount()
 	if s.wantedBytes < 0 {
-		s.wantedBytes = info.Bytes()
-		if w := s.spec.wanted(info); w != nil {
-			s.wantedBytes = 0
-			for f := range info.Files {
-				if !info.Files[f].Pad && w(f) {
-					s.wantedBytes += info.Files[f].Length
-				}
-			}
-		}
+		s.wantedBytes = files.Bytes(info, s.spec.wanted(info))
 	}
 	st.Wanted = s.wantedBytes
 	switch {

@@ -268,7 +268,7 @@ func (t *Intake) Done(j *Job) Outcome {
 		t.Forget(a.piece)
 	case j.last:
 		out.Judged, out.Verdict, out.Digests, out.Leaves = true, j.verdict, j.blame, a.hasher.Leaves()
-		if Good(j.verdict) {
+		if j.verdict.Good() {
 			delete(t.watched, a.piece)
 		} else {
 			t.watched[a.piece] = true
@@ -305,12 +305,4 @@ func (t *Intake) goOn(a *assembly, j *Job) {
 	if !a.busy && a.nHeld > 0 && t.owner.Tight() {
 		t.spillPiece(a)
 	}
-}
-
-// Good tells whether a piece may be kept: v2 decides where it is known (BEP 52).
-func Good(v metainfo.Verdict) bool {
-	if v.V2 != metainfo.Unknown {
-		return v.V2 == metainfo.Good
-	}
-	return v.V1 == metainfo.Good
 }

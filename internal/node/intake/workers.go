@@ -195,7 +195,7 @@ func (j *Job) finish(content Content, buffers *link.Buffers) {
 		rest -= n
 	}
 	j.verdict = j.a.hasher.Sum()
-	if Good(j.verdict) && !j.digests {
+	if j.verdict.Good() && !j.digests {
 		return
 	}
 	buf := buffers.Get()

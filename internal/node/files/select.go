@@ -1,0 +1,115 @@
+package files
+
+import (
+	"path"
+	"strings"
+
+	"shoal/internal/core/metainfo"
+)
+
+// Selection says which files of a share are wanted. The zero value wants all.
+type Selection struct {
+	Globs  []string         // see Matches
+	Ranges []metainfo.Range // of a link (BEP 53), by index among the files that are no padding; globs go before
+}
+
+// Wanted is the predicate that a Selection describes, by index of the file; nil when
+// every file is wanted.
+func (s Selection) Wanted(info *metainfo.Info) func(int) bool {
+	if len(s.Globs) == 0 && len(s.Ranges) == 0 {
+		return nil
+	}
+	want := make([]bool, len(info.Files))
+	index := 0
+	for f := range info.Files {
+		name := strings.Join(info.Files[f].Path, "/")
+		for _, g := range s.Globs {
+			want[f] = want[f] || Matches(g, name)
+		}
+		if info.Files[f].Pad {
+			continue
+		}
+		for _, r := range s.Ranges {
+			want[f] = want[f] || len(s.Globs) == 0 && r.First <= index && index <= r.Last
+		}
+		index++
+	}
+	return func(f int) bool { return want[f] }
+}
+
+// Any tells whether a predicate wants a file at all.
+func Any(info *metainfo.Info, wanted func(int) bool) bool {
+	for f := range info.Files {
+		if !info.Files[f].Pad && (wanted == nil || wanted(f)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Bytes is the length of the wanted files together.
+func Bytes(info *metainfo.Info, wanted func(int) bool) int64 {
+	if wanted == nil {
+		return info.Bytes()
+	}
+	n := int64(0)
+	for f := range info.Files {
+		if !info.Files[f].Pad && wanted(f) {
+			n += info.Files[f].Length
+		}
+	}
+	return n
+}
+
+// PieceWanted tells whether a piece holds a byte of a wanted file.
+func PieceWanted(info *metainfo.Info, p int, wanted func(int) bool) bool {
+	if wanted == nil {
+		return true
+	}
+	off := int64(p) * info.PieceLength
+	end := off + int64(info.PieceSize(p))
+	for f := info.FileAt(off); f >= 0 && f < len(info.Files) && info.Files[f].Offset < end; f++ {
+		if !info.Files[f].Pad && info.Files[f].Length > 0 && wanted(f) {
+			return true
+		}
+	}
+	return false
+}
+
+// Matches compares a path beneath the share with a pattern: * and ? stay within a
+// component, ** crosses folders, and a pattern without a slash fits the file's own name
+// or any folder above it.
+func Matches(pattern, name string) bool {
+	pattern = strings.TrimSuffix(strings.TrimPrefix(pattern, "./"), "/")
+	if !strings.Contains(pattern, "/") {
+		for _, part := range strings.Split(name, "/") {
+			if ok, err := path.Match(pattern, part); ok && err == nil {
+				return true
+			}
+		}
+		return pattern == "**"
+	}
+	return matchParts(strings.Split(pattern, "/"), strings.Split(name, "/"))
+}
+
+// matchParts also accepts a pattern that names a folder above the file.
+func matchParts(pattern, name []string) bool {
+	for len(pattern) > 0 {
+		if pattern[0] == "**" {
+			for i := range len(name) + 1 {
+				if matchParts(pattern[1:], name[i:]) {
+					return true
+				}
+			}
+			return false
+		}
+		if len(name) == 0 {
+			return false
+		}
+		if ok, err := path.Match(pattern[0], name[0]); !ok || err != nil {
+			return false
+		}
+		pattern, name = pattern[1:], name[1:]
+	}
+	return true
+}
