@@ -300,6 +300,13 @@ func TestBEP6_CarriedPieceIsServedAfterAWhile(t *testing.T) {
 	if got := s.do(about(GotHave, 1, 51)); !strings.Contains(got, "block 2 51/0") {
 		t.Error(got)
 	}
+	// When the carrier leaves, another takes its place.
+	s.do(at(GotRequest, 1, 53, 0), at(GotRequest, 2, 53, 0), at(GotRequest, 0, 53, 0))
+	if got := s.do(on(PeerDown, 1)); !strings.Contains(got, "block 0 53/0") || strings.Contains(got, "block 2") {
+		t.Error(got)
+	}
+	s.do(at(GotCancel, 2, 53, 0))
+	s.peer(1, Fast, on(GotHaveNone, 1), on(GotInterested, 1))
 	// When nobody else is left, nothing waits.
 	s.do(at(GotRequest, 1, 52, 0), at(GotRequest, 2, 52, 0))
 	if got := s.do(on(PeerDown, 1), on(PeerDown, 0)); !strings.Contains(got, "block 2 52/0") {

@@ -21,6 +21,7 @@ type source struct {
 	many    bool          // several peers are fed: the above applies
 	stale   bool          // that is to be judged again
 	hungry  bool          // somebody may lack suggestions
+	orphans bool          // a carrier is gone: what waits for its pieces is to be judged again
 	shared  time.Duration // until when another has every piece: two that hold back would hold each other's peers up
 	carrier []Peer        // by piece; nil until it is needed
 	asked   bitset        // the carrier has asked for it
@@ -59,7 +60,7 @@ func (s *source) forget(p *peer) {
 		}
 	}
 	s.left = len(s.carrier)
-	s.hungry = true
+	s.hungry, s.orphans = true, true
 }
 
 // feed judges whether several peers that lack pieces are served, and keeps those supplied
@@ -80,6 +81,12 @@ func (t *T) feed() {
 			for _, id := range t.live {
 				t.admit(t.peers[id], func(upload) bool { return true })
 			}
+		}
+	}
+	if s.orphans {
+		s.orphans = false
+		for _, id := range t.live {
+			t.reroute(t.peers[id])
 		}
 	}
 	if s.many && s.hungry {
@@ -182,6 +189,22 @@ func (t *T) route(p *peer, piece uint32) routing {
 	s.asked.set(piece)
 	t.admit(p, func(u upload) bool { return u.piece == piece })
 	return accept
+}
+
+// reroute judges again what the peer was made to wait for.
+func (t *T) reroute(p *peer) {
+	held := p.later
+	p.later = nil
+	for _, u := range held {
+		switch t.route(p, u.piece) {
+		case accept:
+			p.enqueue(u)
+		case hold:
+			p.later = append(p.later, u)
+		case turnAway:
+			t.reject(p, u.piece, u.begin, u.n)
+		}
+	}
 }
 
 // turnsAway tells whether the peer is refused a piece that others have, while there are
