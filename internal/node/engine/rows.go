@@ -16,7 +16,10 @@ func rowOf(spec Spec, hash metainfo.InfoHash) store.Row {
 		row.Name = spec.Meta.Info.Name
 		facts(&row, spec.Meta)
 	} else {
-		row.Name, row.Link = metainfo.SafeName(spec.Magnet.Name), spec.Magnet.String()
+		row.Name, row.Link = hash.ID(), spec.Magnet.String() // until the description tells
+		if spec.Magnet.Name != "" {
+			row.Name = metainfo.SafeName(spec.Magnet.Name)
+		}
 		row.Trackers = len(spec.Magnet.Trackers) > 0
 	}
 	return row
