@@ -6,17 +6,18 @@ import (
 	"net/netip"
 	"time"
 
+	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/hashes"
 	"shoal/internal/node/link"
+	"shoal/internal/node/porch"
 )
 
 // Time-outs of a connection.
 const (
-	handshakeTime = 10 * time.Second
-	idleTime      = 5 * time.Minute // BEP 3: keep-alives come every two
-	keepAlive     = 110 * time.Second
+	idleTime  = 5 * time.Minute // BEP 3: keep-alives come every two
+	keepAlive = 110 * time.Second
 )
 
 // conn is one connection of a share. Its own fields belong to the share's loop; its
@@ -42,7 +43,8 @@ type conn struct {
 }
 
 func newConn(s *Share, nc net.Conn, theirs wire.Handshake, incoming bool) *conn {
-	c := &conn{share: s, v2: s.hash.HasV2() && theirs.InfoHash == s.hash.V2Short()}
+	h := called{s}.Hash()
+	c := &conn{share: s, v2: h.HasV2() && theirs.InfoHash == h.V2Short()}
 	c.Conn = link.New(nc, theirs, incoming, c, &s.shared)
 	return c
 }
@@ -78,20 +80,68 @@ func (c *conn) Send(m hashes.Message) {
 	c.share.touch(c)
 }
 
-// ourHandshake tells what we can.
-func ourHandshake(hash [20]byte, id wire.PeerID, v2 bool) wire.Handshake {
-	h := wire.Handshake{InfoHash: hash, PeerID: id}
-	h.Set(wire.CapFast | wire.CapExtended)
-	if v2 {
-		h.Set(wire.CapV2)
+// behind is the engine as its porch sees it.
+type behind struct{ e *Engine }
+
+// Admit implements porch.Host.
+func (b behind) Admit(from netip.AddrPort) error {
+	if int(b.e.nConns.Load()) >= b.e.cfg.MaxConns {
+		return errFull
 	}
-	return h
+	if from.IsValid() && b.e.cfg.AllowIncoming != nil {
+		return b.e.cfg.AllowIncoming(from)
+	}
+	return nil
+}
+
+// Find implements porch.Host.
+func (b behind) Find(name [20]byte) porch.Share {
+	if s := b.e.wake(name); s != nil {
+		return called{s}
+	}
+	return nil
+}
+
+// LocalAddr implements porch.Host.
+func (b behind) LocalAddr(peer netip.Addr) (netip.Addr, error) {
+	if b.e.cfg.LocalAddr == nil {
+		return netip.Addr{}, nil
+	}
+	return b.e.cfg.LocalAddr(peer)
+}
+
+// called is the share as the porch sees it.
+type called struct{ s *Share }
+
+// Hash implements porch.Share.
+func (o called) Hash() metainfo.InfoHash {
+	o.s.e.mu.Lock() // a link's hash is completed under it
+	defer o.s.e.mu.Unlock()
+	return o.s.hash
+}
+
+// Take implements porch.Share.
+func (o called) Take(nc net.Conn, theirs wire.Handshake) bool {
+	return o.s.post(msg{kind: msgUp, c: newConn(o.s, nc, theirs, true)})
+}
+
+// dial opens a connection to a candidate of the share.
+func (s *Share) dial(addr netip.AddrPort) error {
+	nc, theirs, err := s.e.porch.Dial(s.ctx, called{s}.Hash(), addr)
+	if err != nil {
+		return err
+	}
+	c := newConn(s, nc, theirs, false)
+	c.dialled = addr
+	if !s.post(msg{kind: msgUp, c: c}) {
+		nc.Close()
+		return errGone
+	}
+	return nil
 }
 
 var (
-	errGone      = errors.New("engine: the share or the node is being stopped")
-	errSelf      = errors.New("engine: that address is this node itself")
-	errOtherHash = errors.New("engine: the peer answered for another share")
-	errFull      = errors.New("engine: no place for another connection")
-	errUnknown   = errors.New("engine: no such share here")
+	errGone = errors.New("engine: the share or the node is being stopped")
+	errSelf = errors.New("engine: that address is this node itself")
+	errFull = errors.New("engine: no place for another connection")
 )

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	mrand "math/rand/v2"
 	"net"
@@ -20,6 +19,7 @@ import (
 	"shoal/internal/node/announce"
 	"shoal/internal/node/intake"
 	"shoal/internal/node/link"
+	"shoal/internal/node/porch"
 )
 
 // Config is what an Engine is made with.
@@ -57,9 +57,9 @@ type Engine struct {
 	handles            *store.Handles
 	up, down           link.Limiter
 	nConns             atomic.Int64
-	movedDown, movedUp atomic.Int64  // payload
-	dials              chan struct{} // a token per half-open connection
-	key                uint32        // told to trackers
+	movedDown, movedUp atomic.Int64 // payload
+	porch              *porch.Porch
+	key                uint32 // told to trackers
 	port               uint16
 	saver              saver
 	wg                 sync.WaitGroup
@@ -92,7 +92,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Events == nil {
 		cfg.Events = func(Event) {}
 	}
-	e := &Engine{cfg: cfg, handles: store.NewHandles(cfg.OpenFiles), dials: make(chan struct{}, cfg.MaxDialling),
+	e := &Engine{cfg: cfg, handles: store.NewHandles(cfg.OpenFiles),
 		shares: make(map[string]*entry), names: make(map[[20]byte]*entry), alias: make(map[string]string)}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.pool = link.NewPool(e.spillAll)
@@ -103,6 +103,7 @@ func New(cfg Config) (*Engine, error) {
 	if _, err := rand.Read(e.peerID[len(wire.PeerIDPrefix):]); err != nil {
 		return nil, err
 	}
+	e.porch = porch.New(behind{e}, e.peerID, cfg.MaxDialling)
 	e.key = mrand.Uint32()
 	e.saver.init(e)
 	return e, nil
@@ -118,7 +119,10 @@ func (e *Engine) Start() error {
 			e.port = a.Port()
 		}
 		e.wg.Add(1)
-		go e.accept(l)
+		go func() {
+			defer e.wg.Done()
+			e.porch.Listen(e.ctx, l)
+		}()
 	}
 	e.wg.Add(1)
 	go e.saver.run()
@@ -175,142 +179,6 @@ func (e *Engine) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("engine: not everything ended in time: %w", ctx.Err())
 	}
-}
-
-// accept takes connections; each is judged by its handshake in a goroutine of its own.
-func (e *Engine) accept(l net.Listener) {
-	defer e.wg.Done()
-	waiting := newPorch()
-	for {
-		nc, err := l.Accept()
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) || e.ctx.Err() != nil {
-				return
-			}
-			// Out of descriptors, or a connection that ended at once: not a reason to spin.
-			select {
-			case <-time.After(100 * time.Millisecond):
-			case <-e.ctx.Done():
-				return
-			}
-			continue
-		}
-		if !waiting.enter(e.ctx, nc) {
-			nc.Close()
-			return
-		}
-		go func() {
-			defer waiting.leave(nc)
-			e.Incoming(nc)
-		}()
-	}
-}
-
-// Incoming takes a connection that somebody opened to us, by whatever carrier. It reads
-// the handshake, finds the share and hands the connection over.
-func (e *Engine) Incoming(nc net.Conn) {
-	if err := e.incoming(nc); err != nil {
-		nc.Close()
-	}
-}
-
-func (e *Engine) incoming(nc net.Conn) error {
-	from := link.AddrOf(nc.RemoteAddr())
-	if from.IsValid() && e.cfg.AllowIncoming != nil {
-		if err := e.cfg.AllowIncoming(from); err != nil {
-			return err
-		}
-	}
-	if int(e.nConns.Load()) >= e.cfg.MaxConns {
-		return errFull
-	}
-	if err := nc.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
-		return err
-	}
-	abort := context.AfterFunc(e.ctx, func() { nc.Close() })
-	defer abort()
-	theirs, err := link.ReadHandshake(nc)
-	if err != nil {
-		return err
-	}
-	s := e.wake(theirs.InfoHash)
-	if s == nil {
-		return errUnknown
-	}
-	// A v2 peer that called by the v1 name is answered by the v2 name (BEP 52).
-	answer := theirs.InfoHash
-	if h := s.hash; h.HasV1() && h.HasV2() && answer == h.V1 && theirs.Has(wire.CapV2) {
-		answer = h.V2Short()
-	}
-	if _, err := nc.Write(ourHandshake(answer, e.peerID, s.hash.HasV2()).Append(nil)); err != nil {
-		return err
-	}
-	if err := nc.SetDeadline(time.Time{}); err != nil {
-		return err
-	}
-	theirs.InfoHash = answer
-	if !s.post(msg{kind: msgUp, c: newConn(s, nc, theirs, true)}) {
-		return errGone
-	}
-	return nil
-}
-
-// dial opens a connection to a candidate of the share.
-func (e *Engine) dial(s *Share, addr netip.AddrPort) error {
-	select {
-	case e.dials <- struct{}{}:
-		defer func() { <-e.dials }()
-	case <-s.ctx.Done():
-		return errGone
-	}
-	d := net.Dialer{Timeout: handshakeTime}
-	if e.cfg.LocalAddr != nil {
-		local, err := e.cfg.LocalAddr(addr.Addr())
-		if err != nil {
-			return err
-		}
-		if local.IsValid() {
-			d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
-		}
-	}
-	nc, err := d.DialContext(s.ctx, "tcp", addr.String())
-	if err != nil {
-		return err
-	}
-	abort := context.AfterFunc(s.ctx, func() { nc.Close() })
-	theirs, err := e.greet(s, nc)
-	if abort(); err != nil {
-		nc.Close()
-		return err
-	}
-	c := newConn(s, nc, theirs, false)
-	c.dialled = addr
-	if !s.post(msg{kind: msgUp, c: c}) {
-		nc.Close()
-		return errGone
-	}
-	return nil
-}
-
-// greet is the handshake of the side that dialled.
-func (e *Engine) greet(s *Share, nc net.Conn) (wire.Handshake, error) {
-	if err := nc.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
-		return wire.Handshake{}, err
-	}
-	h := s.hash
-	names := h.Wire()
-	if _, err := nc.Write(ourHandshake(names[0], e.peerID, h.HasV2()).Append(nil)); err != nil {
-		return wire.Handshake{}, err
-	}
-	theirs, err := link.ReadHandshake(nc)
-	if err != nil {
-		return theirs, err
-	}
-	upgraded := h.HasV1() && h.HasV2() && theirs.InfoHash == h.V2Short()
-	if theirs.InfoHash != names[0] && !upgraded {
-		return theirs, errOtherHash
-	}
-	return theirs, nc.SetDeadline(time.Time{})
 }
 
 // spillAll makes every share write out the blocks that wait for others.

@@ -10,6 +10,7 @@ import (
 
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/porch"
 )
 
 // tickTime is how often a share that is not parked looks after itself.
@@ -111,7 +112,7 @@ func (s *Share) resolve(hostport string, from swarm.Source) {
 	if s.e.cfg.Resolve == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, handshakeTime)
+	ctx, cancel := context.WithTimeout(s.ctx, porch.Timeout)
 	defer cancel()
 	addrs, err := s.e.cfg.Resolve(ctx, host)
 	if err != nil {
@@ -164,7 +165,7 @@ func (s *Share) dialSome() {
 		s.e.wg.Add(1)
 		go func() {
 			defer s.e.wg.Done()
-			err := s.e.dial(s, addr)
+			err := s.dial(addr)
 			s.post(msg{kind: msgDialled, addr: addr, err: err})
 		}()
 	}

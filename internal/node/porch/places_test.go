@@ -1,4 +1,4 @@
-package engine
+package porch
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 
 func TestPorchSendsTheSilentAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPorch()
+		p := newPlaces()
 		var near, far []net.Conn
 		for range porchPlaces + 2 {
 			a, b := net.Pipe()

@@ -1,4 +1,4 @@
-package engine
+package porch
 
 import (
 	"context"
@@ -13,11 +13,11 @@ const (
 	patience    = time.Second // how long such a one keeps its place when others wait
 )
 
-// porch holds the connections that somebody opened and that have not said yet what they
+// places hold the connections that somebody opened and that have not said yet what they
 // want. When it is full, others wait in the system's queue, and the one that has been
 // silent longest makes room: who means it speaks at once, and a flood of silent ones
 // keeps nobody out for long.
-type porch struct {
+type places struct {
 	mu      sync.Mutex
 	waiting []guest // oldest first
 	left    chan struct{}
@@ -28,10 +28,10 @@ type guest struct {
 	since time.Time
 }
 
-func newPorch() *porch { return &porch{left: make(chan struct{}, 1)} }
+func newPlaces() *places { return &places{left: make(chan struct{}, 1)} }
 
 // enter takes a connection in as soon as there is a place; false when ctx ends first.
-func (p *porch) enter(ctx context.Context, nc net.Conn) bool {
+func (p *places) enter(ctx context.Context, nc net.Conn) bool {
 	for {
 		wait := p.admit(nc)
 		if wait == 0 {
@@ -51,7 +51,7 @@ func (p *porch) enter(ctx context.Context, nc net.Conn) bool {
 }
 
 // admit gives the connection a place and returns 0, or how long the oldest keeps his.
-func (p *porch) admit(nc net.Conn) time.Duration {
+func (p *places) admit(nc net.Conn) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -68,7 +68,7 @@ func (p *porch) admit(nc net.Conn) time.Duration {
 }
 
 // leave frees the place of a connection, whatever became of it.
-func (p *porch) leave(nc net.Conn) {
+func (p *places) leave(nc net.Conn) {
 	p.mu.Lock()
 	if i := slices.IndexFunc(p.waiting, func(g guest) bool { return g.nc == nc }); i >= 0 {
 		p.waiting = slices.Delete(p.waiting, i, i+1)

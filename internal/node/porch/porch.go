@@ -1,0 +1,188 @@
+package porch
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	"shoal/internal/core/metainfo"
+	"shoal/internal/core/wire"
+	"shoal/internal/node/link"
+)
+
+// Timeout is how long a handshake, and connecting before it, may take.
+const Timeout = 10 * time.Second
+
+// Why a connection came to nothing, besides the system's own errors and those of package
+// wire.
+var (
+	ErrOtherShare = errors.New("the peer answered for another share")
+	ErrUnknown    = errors.New("no such share here")
+	ErrGone       = errors.New("the share is being stopped")
+)
+
+// Host is what a Porch needs to know of those who live behind it. Its methods are called
+// from any goroutine.
+type Host interface {
+	// Admit is an error if a stranger at that address is not to be answered now.
+	Admit(from netip.AddrPort) error
+	// Find is the share of that name on the wire, nil if there is none.
+	Find(name [20]byte) Share
+	// LocalAddr is where to dial a peer from; the zero value is anywhere.
+	LocalAddr(peer netip.Addr) (netip.Addr, error)
+}
+
+// Share is one share that strangers may call.
+type Share interface {
+	// Hash is what is known of its info hashes now.
+	Hash() metainfo.InfoHash
+	// Take takes a connection over; false if it is not taken.
+	Take(nc net.Conn, theirs wire.Handshake) bool
+}
+
+// Porch shakes hands for one node.
+type Porch struct {
+	host  Host
+	id    wire.PeerID
+	dials chan struct{} // a token per half-open connection
+}
+
+// New makes a Porch of a node that calls itself id and has at most so many half-open
+// connections of its own.
+func New(host Host, id wire.PeerID, dialling int) *Porch {
+	return &Porch{host: host, id: id, dials: make(chan struct{}, dialling)}
+}
+
+// Listen takes connections until the listener is closed or ctx ends; each is judged by its
+// handshake in a goroutine of its own.
+func (p *Porch) Listen(ctx context.Context, l net.Listener) {
+	waiting := newPlaces()
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
+				return
+			}
+			// Out of descriptors, or a connection that ended at once: not a reason to spin.
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+				return
+			}
+			continue
+		}
+		if !waiting.enter(ctx, nc) {
+			nc.Close()
+			return
+		}
+		go func() {
+			defer waiting.leave(nc)
+			p.Incoming(ctx, nc)
+		}()
+	}
+}
+
+// Incoming takes a connection that somebody opened to us, by whatever carrier. It reads
+// the handshake, finds the share and hands the connection over, or closes it.
+func (p *Porch) Incoming(ctx context.Context, nc net.Conn) {
+	if err := p.incoming(ctx, nc); err != nil {
+		nc.Close()
+	}
+}
+
+func (p *Porch) incoming(ctx context.Context, nc net.Conn) error {
+	if err := p.host.Admit(link.AddrOf(nc.RemoteAddr())); err != nil {
+		return err
+	}
+	if err := nc.SetDeadline(time.Now().Add(Timeout)); err != nil {
+		return err
+	}
+	abort := context.AfterFunc(ctx, func() { nc.Close() })
+	defer abort()
+	theirs, err := link.ReadHandshake(nc)
+	if err != nil {
+		return err
+	}
+	s := p.host.Find(theirs.InfoHash)
+	if s == nil {
+		return ErrUnknown
+	}
+	// A v2 peer that called by the v1 name is answered by the v2 name (BEP 52).
+	answer, h := theirs.InfoHash, s.Hash()
+	if h.HasV1() && h.HasV2() && answer == h.V1 && theirs.Has(wire.CapV2) {
+		answer = h.V2Short()
+	}
+	if _, err := nc.Write(p.ours(answer, h.HasV2()).Append(nil)); err != nil {
+		return err
+	}
+	if err := nc.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	theirs.InfoHash = answer
+	if !s.Take(nc, theirs) {
+		return ErrGone
+	}
+	return nil
+}
+
+// Dial opens a connection to a peer of a share and shakes hands. Where the peer answered
+// by the v2 name, so does the handshake that is returned.
+func (p *Porch) Dial(ctx context.Context, h metainfo.InfoHash, addr netip.AddrPort) (net.Conn, wire.Handshake, error) {
+	select {
+	case p.dials <- struct{}{}:
+		defer func() { <-p.dials }()
+	case <-ctx.Done():
+		return nil, wire.Handshake{}, ErrGone
+	}
+	d := net.Dialer{Timeout: Timeout}
+	local, err := p.host.LocalAddr(addr.Addr())
+	if err != nil {
+		return nil, wire.Handshake{}, err
+	}
+	if local.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
+	}
+	nc, err := d.DialContext(ctx, "tcp", addr.String())
+	if err != nil {
+		return nil, wire.Handshake{}, err
+	}
+	abort := context.AfterFunc(ctx, func() { nc.Close() })
+	theirs, err := p.greet(h, nc)
+	if abort(); err != nil {
+		nc.Close()
+		return nil, wire.Handshake{}, err
+	}
+	return nc, theirs, nil
+}
+
+// greet is the handshake of the side that dialled.
+func (p *Porch) greet(h metainfo.InfoHash, nc net.Conn) (wire.Handshake, error) {
+	if err := nc.SetDeadline(time.Now().Add(Timeout)); err != nil {
+		return wire.Handshake{}, err
+	}
+	names := h.Wire()
+	if _, err := nc.Write(p.ours(names[0], h.HasV2()).Append(nil)); err != nil {
+		return wire.Handshake{}, err
+	}
+	theirs, err := link.ReadHandshake(nc)
+	if err != nil {
+		return theirs, err
+	}
+	upgraded := h.HasV1() && h.HasV2() && theirs.InfoHash == h.V2Short()
+	if theirs.InfoHash != names[0] && !upgraded {
+		return theirs, ErrOtherShare
+	}
+	return theirs, nc.SetDeadline(time.Time{})
+}
+
+// ours tells what we can.
+func (p *Porch) ours(hash [20]byte, v2 bool) wire.Handshake {
+	h := wire.Handshake{InfoHash: hash, PeerID: p.id}
+	h.Set(wire.CapFast | wire.CapExtended)
+	if v2 {
+		h.Set(wire.CapV2)
+	}
+	return h
+}
