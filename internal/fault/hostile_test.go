@@ -56,6 +56,33 @@ func (f *field) leech(peers []string, args ...string) (*node, *proc, string) {
 	return n, n.start(line...), out
 }
 
+// guest is leech with a node that runs beside, so that no event is missed.
+func (f *field) guest(ctx context.Context, peers []string) (p, up *proc, w *watch, out string) {
+	f.t.Helper()
+	n := newNode(f.t, f.Lab)
+	up = n.start("up")
+	up.event(ctx, "ready", nil)
+	w = n.watch(ctx)
+	out = f.t.TempDir()
+	line := []string{"get", f.torrent, "-o", out}
+	for _, p := range peers {
+		line = append(line, "--peer", p)
+	}
+	return n.start(line...), up, w, out
+}
+
+// accused are the penalised events about one address so far.
+func (w *watch) accused(host string) (list []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.list {
+		if a, err := netip.ParseAddrPort(e.Peer); e.Event == "penalised" && err == nil && a.Addr().String() == host {
+			list = append(list, e.Reason+"/"+e.Action)
+		}
+	}
+	return list
+}
+
 // finishes waits for the end of a get and looks at what came out.
 func (f *field) finishes(ctx context.Context, p *proc, out string) (done progress) {
 	f.t.Helper()
@@ -124,18 +151,25 @@ func TestLiars(t *testing.T) {
 					r := newRival(t, f.Lab, f.content, honest)
 					good, peers = append(good, r), append(peers, r.addr())
 				}
-				_, p, out := f.leech(peers)
+				p, up, w, out := f.guest(ctx, peers)
 				done := f.finishes(ctx, p, out)
+				if rss := peakRSS(up.PID()); rss > maxRSS {
+					t.Errorf("%.0f MiB resident", rss)
+				}
 				if part := float64(done.Wasted) / float64(c.size); part > c.waste {
 					t.Errorf("%.1f %% was fetched in vain, at most %.0f %%", 100*part, 100*c.waste)
 				} else {
 					t.Logf("%.2f %% was fetched in vain", 100*part)
 				}
 				for _, r := range good {
-					f.spared(p, r.host)
+					for _, x := range w.accused(r.host) {
+						if strings.HasSuffix(x, "/ban") || strings.HasPrefix(x, "bad") || strings.HasPrefix(x, "protocol") {
+							t.Errorf("an honest peer was penalised: %s", x)
+						}
+					}
 				}
 				for _, r := range bad {
-					if list := penalties(p, r.host); r.lied.Load() > 0 && c.everyoneIsFound && !contains(list, "bad_block/ban") {
+					if list := w.accused(r.host); r.lied.Load() > 0 && c.everyoneIsFound && !contains(list, "bad_block/ban") {
 						t.Errorf("a liar that sent %d wrong blocks was not banned: %v", r.lied.Load(), list)
 					}
 				}
@@ -190,8 +224,8 @@ func TestBrokenPeers(t *testing.T) {
 	}{
 		{"short bitfield", send(field(bits[:len(bits)-1])), "protocol"},
 		{"long bitfield", send(field(spare)), "protocol"},
-		{"bitfield twice", send(field(bits), field(bits)), "protocol"},
-		{"bitfield after have all", send(all, field(bits)), "protocol"},
+		{"bitfield twice", send(field(bits), field(bits)), ""}, // some clients correct theirs,
+		{"bitfield after have all", send(all, field(bits)), ""},
 		{"no bitfield bytes", send(field(nil)), "protocol"},
 		{"length of 4 GiB", send([]byte{0xff, 0xff, 0xff, 0xff, 7}), "protocol"},
 		{"length of 2 MiB", send([]byte{0, 0x20, 0, 0, 20}), "protocol"},

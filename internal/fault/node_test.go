@@ -107,17 +107,17 @@ type result struct {
 	stderr string
 }
 
-// program sends a signal to shoal itself, not to what runs it.
-func (p *proc) program(s syscall.Signal) error {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p.PID(), p.PID()))
-	if err != nil {
-		return err
-	}
+// programPID is the process of shoal itself, not of what runs it.
+func (p *proc) programPID() int {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p.PID(), p.PID()))
 	if child, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
-		return syscall.Kill(child, s)
+		return child
 	}
-	return p.Signal(s)
+	return p.PID()
 }
+
+// program sends a signal to shoal itself.
+func (p *proc) program(s syscall.Signal) error { return syscall.Kill(p.programPID(), s) }
 
 // wait waits for the end.
 func (p *proc) wait(ctx context.Context) result {
