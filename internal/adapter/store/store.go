@@ -32,6 +32,8 @@ type (
 	SpaceError = disk.SpaceError
 	// Catalog is the database of shares.
 	Catalog = catalog.Catalog
+	// Saver writes to it in batches.
+	Saver = catalog.Saver
 	// Row is one share in the catalog.
 	Row = catalog.Row
 	// Resume is what is remembered of a content between two runs.
@@ -53,6 +55,9 @@ const (
 
 // OpenCatalog is catalog.Open.
 func OpenCatalog(path string) (*Catalog, error) { return catalog.Open(path) }
+
+// NewSaver is catalog.NewSaver.
+func NewSaver(c *Catalog, failed func(error)) *Saver { return catalog.NewSaver(c, failed) }
 
 // BootID is disk.BootID.
 func BootID() string { return disk.BootID() }

@@ -390,7 +390,7 @@ func (e *Engine) Remove(id string, data bool) (Status, []string, error) {
 		}
 	}
 	e.mu.Unlock()
-	e.saver.forget(r.row.ID)
+	e.saver.Forget(r.row.ID)
 	if derr := e.cfg.Catalog.Delete(r.row.ID); err == nil {
 		err = derr
 	}

@@ -61,7 +61,7 @@ type Engine struct {
 	porch              *porch.Porch
 	key                uint32 // told to trackers
 	port               uint16
-	saver              saver
+	saver              *store.Saver
 	wg                 sync.WaitGroup
 	reasons            map[string]int64  // refusals, by reason and action; guarded by mu
 	alias              map[string]string // IDs that links had before they were described
@@ -105,7 +105,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.porch = porch.New(behind{e}, e.peerID, cfg.MaxDialling)
 	e.key = mrand.Uint32()
-	e.saver.init(e)
+	e.saver = store.NewSaver(cfg.Catalog, func(err error) { e.tell(Event{Kind: EventNotice, Code: "catalog", Text: err.Error()}) })
 	return e, nil
 }
 
@@ -125,7 +125,10 @@ func (e *Engine) Start() error {
 		}()
 	}
 	e.wg.Add(1)
-	go e.saver.run()
+	go func() {
+		defer e.wg.Done()
+		e.saver.Run(e.ctx)
+	}()
 	e.wg.Add(1)
 	go e.attend()
 	return nil

@@ -29,7 +29,8 @@ func (s *Share) housekeep(now time.Time) {
 		}
 		s.lookAfter(c, now)
 	}
-	s.rates.tick()
+	s.downMeter.Tick(now)
+	s.upMeter.Tick(now)
 	s.save(now)
 	s.publish()
 	if s.row.Complete && now.After(s.nextLook) {

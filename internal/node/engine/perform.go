@@ -17,7 +17,7 @@ func (s *Share) perform(from *conn, b *link.Batch) {
 		case swarm.Accept:
 			r := b.Blocks[f.Ref]
 			from.blocksIn += int64(len(r.Data))
-			s.rates.down.add(len(r.Data))
+			s.downMeter.Add(len(r.Data))
 			s.e.movedDown.Add(int64(len(r.Data)))
 			e := &b.In.List[f.Ref]
 			s.intake.Accept(s.meta, e.P, e.B, r)

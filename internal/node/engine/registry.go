@@ -218,7 +218,7 @@ func (e *Engine) described(s *Share, m *metainfo.Metainfo) error {
 		delete(e.shares, old)
 		e.shares[id] = r
 		e.alias[old] = id
-		e.saver.forget(old)
+		e.saver.Forget(old)
 		if err := errors.Join(e.cfg.Catalog.Delete(old), store.RemoveTorrent(e.torrents(), old)); err != nil {
 			return err
 		}

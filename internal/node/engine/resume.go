@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"shoal/internal/adapter/store"
@@ -40,7 +39,7 @@ func (s *Share) save(now time.Time) {
 	}
 	s.saving = true
 	have := s.t.AppendBitfield(nil)
-	content, id, synced := s.content.Load(), s.id(), r.bits
+	content, synced := s.content.Load(), r.bits
 	s.counters()
 	row := s.row
 	s.e.workers.Run(func() {
@@ -51,7 +50,7 @@ func (s *Share) save(now time.Time) {
 			}
 		}
 		state := store.Resume{Boot: store.BootID(), Have: have, Synced: and(synced, have), Files: content.Stats()}
-		s.e.saver.put(saved{id: id, row: row, resume: &state})
+		s.e.saver.Put(row, &state)
 		s.post(msg{kind: msgCall, call: func() {
 			s.saving = false
 			s.resume.bits = synced
@@ -95,8 +94,7 @@ func (s *Share) teardown() {
 		}
 		s.e.unsynced(err)
 		s.counters()
-		s.e.saver.now(saved{id: s.id(), row: s.row, resume: &store.Resume{Boot: store.BootID(), Have: have,
-			Synced: and(synced, have), Files: content.Stats()}})
+		s.e.saver.Now(s.row, &store.Resume{Boot: store.BootID(), Have: have, Synced: and(synced, have), Files: content.Stats()})
 	}
 	if content != nil {
 		if s.removeData {
@@ -166,81 +164,4 @@ func (s *Share) drain() {
 		}
 	}
 	s.intake.ForgetAll()
-}
-
-// saved is one share's row and resume state to be kept.
-type saved struct {
-	id     string
-	row    store.Row
-	resume *store.Resume
-}
-
-// saver writes rows and resume states in batches: one transaction for all shares.
-type saver struct {
-	e     *Engine
-	mu    sync.Mutex
-	queue map[string]saved
-	kick  chan struct{}
-}
-
-func (v *saver) init(e *Engine) {
-	v.e, v.queue, v.kick = e, make(map[string]saved), make(chan struct{}, 1)
-}
-
-func (v *saver) put(x saved) {
-	v.mu.Lock()
-	v.queue[x.id] = x
-	v.mu.Unlock()
-	select {
-	case v.kick <- struct{}{}:
-	default:
-	}
-}
-
-// now keeps one share's state at once, in its turn.
-func (v *saver) now(x saved) {
-	v.put(x)
-	v.flush()
-}
-
-func (v *saver) forget(id string) {
-	v.mu.Lock()
-	delete(v.queue, id)
-	v.mu.Unlock()
-}
-
-func (v *saver) flush() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.queue) == 0 {
-		return
-	}
-	var rows []store.Row
-	resumes := make(map[string]*store.Resume, len(v.queue))
-	for id, x := range v.queue {
-		rows = append(rows, x.row)
-		resumes[id] = x.resume
-	}
-	if err := v.e.cfg.Catalog.Save(rows, resumes); err != nil {
-		v.e.tell(Event{Kind: EventNotice, Code: "catalog", Text: err.Error()})
-		return // kept for the next try
-	}
-	clear(v.queue)
-}
-
-func (v *saver) run() {
-	defer v.e.wg.Done()
-	for {
-		select {
-		case <-v.kick:
-		case <-v.e.ctx.Done():
-			v.flush()
-			return
-		}
-		v.flush()
-		select {
-		case <-time.After(500 * time.Millisecond): // gather what other shares have
-		case <-v.e.ctx.Done():
-		}
-	}
 }

@@ -63,23 +63,23 @@ type Share struct {
 	tally      *files.Tally
 	finishing  int // files on their way to their final name
 
-	state    State
-	problem  string
-	paused   bool
-	failed   error
-	stopping bool
-	checked  float64
-	begun    time.Time
-	timer    *time.Timer
-	wakeAt   time.Time
-	nextTick time.Time
-	resume   resumeState
-	totals   totals
-	ann      *announce.Announcer
-	layers   *hashes.Layers
-	server   *hashes.Server
-	rates    rateWindow
-	base     baseTotals // what the row had counted before this start
+	state              State
+	problem            string
+	paused             bool
+	failed             error
+	stopping           bool
+	checked            float64
+	begun              time.Time
+	timer              *time.Timer
+	wakeAt             time.Time
+	nextTick           time.Time
+	resume             resumeState
+	totals             totals
+	ann                *announce.Announcer
+	layers             *hashes.Layers
+	server             *hashes.Server
+	upMeter, downMeter link.Meter
+	base               baseTotals // what the row had counted before this start
 
 	gone        map[int]bool // files that somebody changed
 	asked       bool         // for once more: what was complete is being looked at
@@ -282,7 +282,7 @@ func (s *Share) handle(m msg) {
 		if m.c.up {
 			m.c.blocksOut += int64(m.n)
 			s.resume.dirty = true // the total is kept
-			s.rates.up.add(m.n)
+			s.upMeter.Add(m.n)
 			s.e.movedUp.Add(int64(m.n))
 			s.event(swarm.Event{Kind: swarm.Credit, Peer: m.c.slot, N: uint32(m.n)})
 		}

@@ -85,45 +85,6 @@ type Event struct {
 
 func (e *Engine) tell(v Event) { e.cfg.Events(v) }
 
-// rateWindow measures payload rates over the last seconds.
-type rateWindow struct {
-	up, down rateMeter
-	last     time.Time
-}
-
-type rateMeter struct {
-	bytes int64
-	rate  float64
-}
-
-func (m *rateMeter) add(n int) { m.bytes += int64(n) }
-
-// tick is called about once a second.
-func (w *rateWindow) tick() {
-	now := time.Now()
-	if w.last.IsZero() {
-		w.last = now
-		return
-	}
-	dt := now.Sub(w.last).Seconds()
-	if dt < 0.2 {
-		return
-	}
-	w.last = now
-	for _, m := range []*rateMeter{&w.up, &w.down} {
-		r := float64(m.bytes) / dt
-		m.bytes = 0
-		if m.rate == 0 {
-			m.rate = r
-		} else {
-			m.rate += (r - m.rate) * min(dt/3, 1)
-		}
-		if m.rate < 1 {
-			m.rate = 0
-		}
-	}
-}
-
 // setState changes the state and tells when it did.
 func (s *Share) setState(st State) {
 	if s.state == st && s.status.Load() != nil && s.status.Load().State == st {
@@ -154,7 +115,7 @@ func (s *Share) publish() {
 	st := baseStatus(s.row, s.hash)
 	st.Complete = st.Complete && !s.asked
 	st.State, st.Problem, st.Err, st.Checked = s.state, s.problem, s.failed, s.checked
-	st.DownRate, st.UpRate = int64(s.rates.down.rate), int64(s.rates.up.rate)
+	st.DownRate, st.UpRate = s.downMeter.Rate(), s.upMeter.Rate()
 	st.Candidates = s.cands.Len()
 	for _, c := range s.conns {
 		if c != nil && c.up {

@@ -1,0 +1,87 @@
+package catalog
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// gatherTime is how long a Saver waits for what other shares have.
+const gatherTime = 500 * time.Millisecond
+
+// Saver keeps rows and resume states in batches: one transaction for all shares. It is
+// safe for concurrent use.
+type Saver struct {
+	catalog *Catalog
+	failed  func(error)
+	mu      sync.Mutex
+	rows    map[string]Row
+	resumes map[string]*Resume
+	kick    chan struct{}
+}
+
+// NewSaver writes to a catalog while Run runs. failed is told when that does not go; what
+// could not be written is tried again with what comes next.
+func NewSaver(c *Catalog, failed func(error)) *Saver {
+	return &Saver{catalog: c, failed: failed, rows: make(map[string]Row), resumes: make(map[string]*Resume), kick: make(chan struct{}, 1)}
+}
+
+// Put has a share's state kept soon, instead of what was put before.
+func (v *Saver) Put(row Row, resume *Resume) {
+	v.mu.Lock()
+	v.rows[row.ID], v.resumes[row.ID] = row, resume
+	v.mu.Unlock()
+	select {
+	case v.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Now keeps a share's state before it returns.
+func (v *Saver) Now(row Row, resume *Resume) {
+	v.Put(row, resume)
+	v.flush()
+}
+
+// Forget drops what was put of a share and not written.
+func (v *Saver) Forget(id string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.rows, id)
+	delete(v.resumes, id)
+}
+
+func (v *Saver) flush() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.rows) == 0 {
+		return
+	}
+	rows := make([]Row, 0, len(v.rows))
+	for _, r := range v.rows {
+		rows = append(rows, r)
+	}
+	if err := v.catalog.Save(rows, v.resumes); err != nil {
+		v.failed(err)
+		return
+	}
+	clear(v.rows)
+	clear(v.resumes)
+}
+
+// Run writes what is put until ctx ends, and then what is left.
+func (v *Saver) Run(ctx context.Context) {
+	for {
+		select {
+		case <-v.kick:
+		case <-ctx.Done():
+			v.flush()
+			return
+		}
+		v.flush()
+		select {
+		case <-time.After(gatherTime):
+		case <-ctx.Done():
+		}
+	}
+}
