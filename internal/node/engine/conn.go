@@ -36,9 +36,7 @@ type conn struct {
 	extSent   bool
 	blocksIn  int64
 	blocksOut int64
-	pexSent   map[netip.AddrPort]struct{}
-	pexAt     time.Time
-	pexGot    time.Time
+	pex       link.Exchange
 	asks      hashes.Asks // what it asked for of BEP 52's hashes
 }
 

@@ -104,21 +104,13 @@ func (s *Share) extHandshake(c *conn, body []byte) error {
 	return nil
 }
 
-// Peer exchange (BEP 11): once a minute, what is new and what is gone.
-const (
-	pexInterval = time.Minute
-	pexMost     = 50
-)
-
 func (s *Share) gotPEX(c *conn, body []byte) error {
 	if s.private() {
 		return nil // BEP 27: peers come from the tracker only
 	}
-	now := time.Now()
-	if now.Sub(c.pexGot) < pexInterval/2 {
-		return nil // more often than BEP 11 allows: ignored
+	if !c.pex.Take(time.Now()) {
+		return nil
 	}
-	c.pexGot = now
 	m, err := wire.ParsePEX(body)
 	if err != nil {
 		return err
@@ -142,10 +134,10 @@ func (c *conn) reachable() netip.AddrPort {
 
 // sendPEX tells the peer about the others.
 func (s *Share) sendPEX(c *conn, now time.Time) {
-	if c.ext.M.PEX == 0 || s.private() || now.Sub(c.pexAt) < pexInterval {
+	if c.ext.M.PEX == 0 || s.private() || !c.pex.Due(now) {
 		return
 	}
-	current := make(map[netip.AddrPort]byte)
+	var others []wire.PEXPeer
 	for _, o := range s.conns {
 		if o == nil || !o.up || o == c || !o.reachable().IsValid() {
 			continue
@@ -157,32 +149,10 @@ func (s *Share) sendPEX(c *conn, now time.Time) {
 		if o.ext.UploadOnly {
 			flags |= wire.PEXSeed
 		}
-		current[o.reachable()] = flags
+		others = append(others, wire.PEXPeer{Addr: o.reachable(), Flags: flags})
 	}
-	var m wire.PEX
-	for a, flags := range current {
-		if _, told := c.pexSent[a]; !told && len(m.Added) < pexMost {
-			m.Added = append(m.Added, wire.PEXPeer{Addr: a, Flags: flags})
-		}
+	if m, ok := c.pex.Next(now, others); ok {
+		c.Out = m.Append(c.Out, c.ext.M.PEX)
+		s.touch(c)
 	}
-	for a := range c.pexSent {
-		if _, here := current[a]; !here && len(m.Dropped) < pexMost {
-			m.Dropped = append(m.Dropped, a)
-		}
-	}
-	if len(m.Added)+len(m.Dropped) == 0 {
-		return
-	}
-	if c.pexSent == nil {
-		c.pexSent = make(map[netip.AddrPort]struct{})
-	}
-	for _, p := range m.Added {
-		c.pexSent[p.Addr] = struct{}{}
-	}
-	for _, a := range m.Dropped {
-		delete(c.pexSent, a)
-	}
-	c.pexAt = now
-	c.Out = m.Append(c.Out, c.ext.M.PEX)
-	s.touch(c)
 }

@@ -41,7 +41,7 @@ func (e *Engine) load() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, row := range rows {
-		r := &entry{row: row, hash: hashOf(row)}
+		r := &entry{row: row, hash: row.Hash()}
 		e.shares[row.ID] = r
 		e.name(r)
 		r.status = parkedStatus(row, r.hash)
@@ -209,9 +209,7 @@ func (e *Engine) described(s *Share, m *metainfo.Metainfo) error {
 		return fmt.Errorf("this link leads to the share %s, which is here already", other.row.ID)
 	}
 	s.hash = m.Hash
-	s.row.ID, s.row.Name, s.row.Link = id, m.Info.Name, ""
-	facts(&s.row, m)
-	s.row.V1, s.row.V2 = hexes(m.Hash)
+	s.row.Describe(m)
 	r.hash, r.row = m.Hash, s.row
 	e.name(r)
 	if id != old {

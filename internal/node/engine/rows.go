@@ -9,12 +9,11 @@ import (
 
 // rowOf is the catalog's row of a new share.
 func rowOf(spec Spec, hash metainfo.InfoHash) store.Row {
-	row := store.Row{ID: hash.ID(), Dir: spec.Dir, Base: spec.Base, InPlace: spec.InPlace, Paused: spec.Paused,
+	row := store.Row{Dir: spec.Dir, Base: spec.Base, InPlace: spec.InPlace, Paused: spec.Paused,
 		Added: time.Now(), Select: spec.Select, UpLimit: spec.Up, DownLimit: spec.Down, Sequential: spec.Sequential, Peers: spec.Peers}
-	row.V1, row.V2 = hexes(hash)
+	row.SetHash(hash)
 	if spec.Meta != nil {
-		row.Name = spec.Meta.Info.Name
-		facts(&row, spec.Meta)
+		row.Describe(spec.Meta)
 	} else {
 		row.Name, row.Link = hash.ID(), spec.Magnet.String() // until the description tells
 		if spec.Magnet.Name != "" {
@@ -34,15 +33,4 @@ func specOf(row store.Row) Spec {
 		}
 	}
 	return spec
-}
-
-// facts are what is shown of a share whose metainfo is not in memory.
-func facts(row *store.Row, m *metainfo.Metainfo) {
-	row.Bytes, row.Pieces, row.Private, row.Trackers = m.Info.Bytes(), m.Info.NumPieces(), m.Info.Private, len(m.Trackers) > 0
-	row.Files = 0
-	for i := range m.Info.Files {
-		if !m.Info.Files[i].Pad {
-			row.Files++
-		}
-	}
 }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -232,26 +231,6 @@ func parkedStatus(row store.Row, h metainfo.InfoHash) *Status {
 		st.State = Fetching
 	}
 	return st
-}
-
-func hexes(h metainfo.InfoHash) (v1, v2 string) {
-	if h.HasV1() {
-		v1 = hex.EncodeToString(h.V1[:])
-	}
-	if h.HasV2() {
-		v2 = hex.EncodeToString(h.V2[:])
-	}
-	return v1, v2
-}
-
-func hashOf(row store.Row) (h metainfo.InfoHash) {
-	if n, _ := hex.Decode(h.V1[:], []byte(row.V1)); n == len(h.V1) {
-		h.Version |= metainfo.V1
-	}
-	if n, _ := hex.Decode(h.V2[:], []byte(row.V2)); n == len(h.V2) {
-		h.Version |= metainfo.V2
-	}
-	return h
 }
 
 // changedText is one line for a person about files that are not what they were.

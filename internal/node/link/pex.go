@@ -1,0 +1,67 @@
+package link
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"shoal/internal/core/wire"
+)
+
+// Peer exchange (BEP 11): once a minute, what is new and what is gone.
+const (
+	pexInterval = time.Minute
+	pexMost     = 50 // addresses of either kind in one message
+)
+
+// Exchange is what one peer was told about others, and when it told us. The zero value is
+// of a new connection; it is for one goroutine.
+type Exchange struct {
+	told    map[netip.AddrPort]struct{}
+	at, got time.Time
+}
+
+// Due tells whether the peer may be told again.
+func (x *Exchange) Due(now time.Time) bool { return now.Sub(x.at) >= pexInterval }
+
+// Take tells whether a message of the peer's is to be read: not if it sends them more
+// often than BEP 11 allows.
+func (x *Exchange) Take(now time.Time) bool {
+	if now.Sub(x.got) < pexInterval/2 {
+		return false
+	}
+	x.got = now
+	return true
+}
+
+// Next is what to tell the peer now that these others are there; ok is false if there is
+// nothing new.
+func (x *Exchange) Next(now time.Time, others []wire.PEXPeer) (m wire.PEX, ok bool) {
+	here := make(map[netip.AddrPort]struct{}, len(others))
+	for _, p := range others {
+		here[p.Addr] = struct{}{}
+	}
+	for a := range x.told {
+		if _, still := here[a]; !still && len(m.Dropped) < pexMost {
+			m.Dropped = append(m.Dropped, a)
+		}
+	}
+	slices.SortFunc(m.Dropped, netip.AddrPort.Compare)
+	if x.told == nil {
+		x.told = make(map[netip.AddrPort]struct{})
+	}
+	for _, p := range others {
+		if _, told := x.told[p.Addr]; !told && len(m.Added) < pexMost {
+			m.Added = append(m.Added, p)
+			x.told[p.Addr] = struct{}{}
+		}
+	}
+	for _, a := range m.Dropped {
+		delete(x.told, a)
+	}
+	if len(m.Added)+len(m.Dropped) == 0 {
+		return m, false
+	}
+	x.at = now
+	return m, true
+}
