@@ -1,6 +1,13 @@
 // Package engine runs swarms over connections: it owns the sockets, the goroutines, the
 // timers and the bytes; what to do is decided by internal/core/swarm.
 //
+// Its loop ties the rooms beside it together: porch shakes hands, link is one connection,
+// intake puts pieces together, hashes speaks BEP 52's hash messages, files knows what lies
+// on the disk, announce asks trackers. None of them knows the engine or another's share:
+// each says in a small interface what it needs, and a type here answers (pieceOwner,
+// hashed, announced, behind, called). It never judges a message and never touches a file
+// but through them.
+//
 // # Who runs
 //
 //   - One goroutine per active share (share.go) owns that share's swarm.T and everything
