@@ -103,6 +103,9 @@ func (p *Pool) put(c *Chunk) {
 	p.more.Broadcast()
 }
 
+// Used is the number of bytes of chunks that are out.
+func (p *Pool) Used() int64 { return p.used.Load() }
+
 // Tight tells that blocks that wait for others should be written out now.
 func (p *Pool) Tight() bool { return p.used.Load() > poolLimit*3/4 }
 
