@@ -16,7 +16,7 @@ import (
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/adapter/tracker"
-	"shoal/internal/core/swarm"
+	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/door/api"
 	"shoal/internal/node/engine"
 )
@@ -74,7 +74,7 @@ func (n *Node) run() error {
 		Resolve: n.names.lookup, ListenPacket: n.listenPacket, MinInterval: n.minInterval()})
 	e, err := engine.New(engine.Config{
 		Home: n.opts.Home.Dir, Offline: n.opts.Offline, Catalog: n.catalog, Listeners: listeners, Tracker: n.tracker,
-		Allow:         func(a netip.AddrPort, from swarm.Source) error { return scope.AllowFrom(a, learnt(from)) },
+		Allow:         func(a netip.AddrPort, from candidates.Source) error { return scope.AllowFrom(a, learnt(from)) },
 		AllowIncoming: func(a netip.AddrPort) error { return scope.AllowFrom(a, incomingFrom(scope)) },
 		LocalAddr:     n.opts.Bind.DialFrom, Resolve: n.names.lookup, Events: n.event, Version: "shoal " + api.Version,
 		MaxConns: net.Connections, MaxShareConns: net.ConnectionsPerShare, MaxDialling: net.HalfOpen, Slots: net.UploadSlots,
@@ -104,11 +104,11 @@ func (n *Node) minInterval() time.Duration {
 }
 
 // learnt is what the scope thinks of a candidate's source.
-func learnt(s swarm.Source) Learnt {
+func learnt(s candidates.Source) Learnt {
 	switch s {
-	case swarm.FromPerson:
+	case candidates.FromPerson:
 		return FromPerson
-	case swarm.FromPeer:
+	case candidates.FromPeer:
 		return FromNear
 	}
 	return FromStranger

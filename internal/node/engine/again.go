@@ -2,6 +2,7 @@ package engine
 
 import (
 	"shoal/internal/core/swarm"
+	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/node/files"
 )
 
@@ -44,7 +45,7 @@ func (s *Share) lacking(have []bool, wanted func(int) bool) {
 	s.settle()
 	s.row.Complete = s.t.Needed() == 0 && s.tally.AllFinished()
 	if !s.row.Complete {
-		s.addPeers(s.spec.Peers, swarm.FromPerson)
+		s.addPeers(s.spec.Peers, candidates.FromPerson)
 	}
 }
 

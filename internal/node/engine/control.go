@@ -10,6 +10,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/node/files"
 	"shoal/internal/node/link"
 )
@@ -159,7 +160,7 @@ func (e *Engine) SetSequential(id string, on bool) (Status, error) {
 // AddPeers tries addresses that a person gave.
 func (e *Engine) AddPeers(id string, peers []string) (Status, error) {
 	return e.change(id, func(s *Share) {
-		s.addPeers(peers, swarm.FromPerson)
+		s.addPeers(peers, candidates.FromPerson)
 		s.dialSome()
 	})
 }

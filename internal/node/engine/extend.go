@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"shoal/internal/core/swarm"
+	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/link"
 )
@@ -99,7 +100,7 @@ func (s *Share) extHandshake(c *conn, body []byte) error {
 		s.event(swarm.Event{Kind: swarm.GotMetaSize, Peer: c.slot, N: uint32(c.ext.MetadataSize)})
 	}
 	if first && c.Incoming && c.ext.Port != 0 && c.Addr.IsValid() {
-		s.addCandidate(netip.AddrPortFrom(c.Addr.Addr(), c.ext.Port), swarm.FromPeer)
+		s.addCandidate(netip.AddrPortFrom(c.Addr.Addr(), c.ext.Port), candidates.FromPeer)
 	}
 	return nil
 }
@@ -116,7 +117,7 @@ func (s *Share) gotPEX(c *conn, body []byte) error {
 		return err
 	}
 	for _, p := range m.Added {
-		s.addCandidate(p.Addr, swarm.FromPEX)
+		s.addCandidate(p.Addr, candidates.FromPEX)
 	}
 	return nil
 }

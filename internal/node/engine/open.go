@@ -12,6 +12,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/node/files"
 	"shoal/internal/node/hashes"
 	"shoal/internal/node/intake"
@@ -26,7 +27,7 @@ func (s *Share) begin() {
 	s.intake = intake.New(s.e.workers, pieceOwner{s})
 	s.layers, s.server = hashes.NewLayers(hashed{s}), hashes.NewServer(hashed{s})
 	s.totals.sources = make(map[netip.AddrPort]*source)
-	s.cands = swarm.NewCandidates(s.rng)
+	s.cands = candidates.New(s.rng)
 	s.up.Set(s.row.UpLimit)
 	s.down.Set(s.row.DownLimit)
 	s.t = swarm.New(swarm.Config{InfoHash: s.hash.Wire()[0], Slots: s.e.cfg.Slots, Limited: s.limited()}, s.rng)
@@ -35,8 +36,8 @@ func (s *Share) begin() {
 	s.wantedBytes = -1
 	s.base = baseTotals{s.row.Downloaded, s.row.Uploaded, s.row.Wasted}
 	s.state = Metadata
-	s.addPeers(s.spec.Peers, swarm.FromPerson)
-	s.addPeers(s.spec.Magnet.Peers, swarm.FromLink)
+	s.addPeers(s.spec.Peers, candidates.FromPerson)
+	s.addPeers(s.spec.Magnet.Peers, candidates.FromLink)
 	s.startAnnouncer()
 	if s.early != nil {
 		s.fail(s.early)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"shoal/internal/core/swarm"
+	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/porch"
 )
@@ -91,7 +92,7 @@ func (s *Share) idle() bool {
 }
 
 // addPeers takes addresses that a person or a link gave. Names are resolved off the loop.
-func (s *Share) addPeers(list []string, from swarm.Source) {
+func (s *Share) addPeers(list []string, from candidates.Source) {
 	for _, p := range list {
 		if a, err := netip.ParseAddrPort(p); err == nil {
 			s.addCandidate(netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), from)
@@ -101,7 +102,7 @@ func (s *Share) addPeers(list []string, from swarm.Source) {
 	}
 }
 
-func (s *Share) resolve(hostport string, from swarm.Source) {
+func (s *Share) resolve(hostport string, from candidates.Source) {
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil {
 		return
@@ -129,7 +130,7 @@ func (s *Share) resolve(hostport string, from swarm.Source) {
 }
 
 // addCandidate notes an address if this node may contact it at all.
-func (s *Share) addCandidate(a netip.AddrPort, from swarm.Source) {
+func (s *Share) addCandidate(a netip.AddrPort, from candidates.Source) {
 	if a.Port() == 0 || s.e.cfg.Allow != nil && s.e.cfg.Allow(a, from) != nil || s.e.isSelf(a) {
 		return
 	}
@@ -153,7 +154,7 @@ func (s *Share) dialSome() {
 		if !ok {
 			return
 		}
-		if s.row.Complete && source > swarm.FromLink {
+		if s.row.Complete && source > candidates.FromLink {
 			// Who wants something comes by itself.
 			s.cands.Done(s.now(), addr, false)
 			continue

@@ -10,7 +10,7 @@ import (
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
-	"shoal/internal/core/swarm"
+	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/node/files"
 	"shoal/internal/node/link"
 )
@@ -178,8 +178,8 @@ func (e *Engine) addAgain(r *entry, spec Spec) (Status, error) {
 	s := r.share
 	e.mu.Unlock()
 	ok := s.call(func() {
-		s.addPeers(spec.Peers, swarm.FromPerson)
-		s.addPeers(spec.Magnet.Peers, swarm.FromLink)
+		s.addPeers(spec.Peers, candidates.FromPerson)
+		s.addPeers(spec.Magnet.Peers, candidates.FromLink)
 		s.again(spec.Peers)
 		s.setPaused(false)
 		if len(spec.Select) > 0 || len(s.spec.Select) > 0 {

@@ -10,6 +10,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/announce"
 	"shoal/internal/node/files"
@@ -57,7 +58,7 @@ type Share struct {
 	waiting    []*conn      // came while the disk is being looked at
 	vacated    []swarm.Peer // slots to be freed once the swarm knows
 	touched    []*conn
-	cands      *swarm.Candidates
+	cands      *candidates.List
 	dialling   int
 	intake     *intake.Intake
 	tally      *files.Tally

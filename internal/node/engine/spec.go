@@ -5,11 +5,11 @@ import (
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
-	"shoal/internal/core/swarm"
+	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/node/files"
 )
 
-type swarmSource = swarm.Source
+type swarmSource = candidates.Source
 
 // Spec says what to run. Either Meta or Magnet is given.
 type Spec struct {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"shoal/internal/core/metainfo"
-	"shoal/internal/core/swarm"
+	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/node/announce"
 )
 
@@ -40,7 +40,7 @@ func (o announced) Facts() announce.Facts {
 // Answered implements announce.Share.
 func (o announced) Answered(st *announce.Status, peers []netip.AddrPort) {
 	for _, p := range peers {
-		o.s.addCandidate(p, swarm.FromTracker)
+		o.s.addCandidate(p, candidates.FromTracker)
 	}
 	o.s.dialSome()
 	o.s.e.tell(Event{Kind: EventTracker, ID: o.s.id(), Tracker: st})

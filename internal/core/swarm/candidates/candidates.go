@@ -1,4 +1,7 @@
-package swarm
+// Package candidates keeps the addresses that may lead to peers of one share, with when to
+// try each: policy without sockets. It never dials, resolves a name or reads a clock, and
+// does not judge whether an address may be contacted; that is the scope's (DESIGN.md §4).
+package candidates
 
 import (
 	"math/rand/v2"
@@ -37,24 +40,24 @@ type candidate struct {
 	lot    uint32
 }
 
-// Candidates is the list of addresses that may lead to peers of one share, with when to
+// List is the list of addresses that may lead to peers of one share, with when to
 // try each. It is bounded; when it is full the least promising makes room.
-type Candidates struct {
+type List struct {
 	rng  *rand.Rand
 	list []candidate
 	at   map[netip.AddrPort]int
 }
 
-// NewCandidates makes an empty list.
-func NewCandidates(rng *rand.Rand) *Candidates {
-	return &Candidates{rng: rng, at: make(map[netip.AddrPort]int)}
+// New makes an empty list.
+func New(rng *rand.Rand) *List {
+	return &List{rng: rng, at: make(map[netip.AddrPort]int)}
 }
 
 // Len is the number of addresses known.
-func (c *Candidates) Len() int { return len(c.list) }
+func (c *List) Len() int { return len(c.list) }
 
 // Add notes an address; now is a time that only grows. It reports whether it is new.
-func (c *Candidates) Add(now time.Duration, addr netip.AddrPort, source Source) bool {
+func (c *List) Add(now time.Duration, addr netip.AddrPort, source Source) bool {
 	if i, ok := c.at[addr]; ok {
 		k := &c.list[i]
 		if source < k.source {
@@ -74,7 +77,7 @@ func (c *Candidates) Add(now time.Duration, addr netip.AddrPort, source Source) 
 }
 
 // evict removes the least promising candidate that is not better than the source.
-func (c *Candidates) evict(source Source) bool {
+func (c *List) evict(source Source) bool {
 	worst := -1
 	for i := range c.list {
 		k := &c.list[i]
@@ -92,7 +95,7 @@ func (c *Candidates) evict(source Source) bool {
 	return true
 }
 
-func (c *Candidates) remove(i int) {
+func (c *List) remove(i int) {
 	delete(c.at, c.list[i].addr)
 	last := len(c.list) - 1
 	if i != last {
@@ -103,7 +106,7 @@ func (c *Candidates) remove(i int) {
 }
 
 // Next takes the best candidate that is due, for the driver to dial.
-func (c *Candidates) Next(now time.Duration) (netip.AddrPort, Source, bool) {
+func (c *List) Next(now time.Duration) (netip.AddrPort, Source, bool) {
 	best := -1
 	for i := range c.list {
 		k := &c.list[i]
@@ -133,7 +136,7 @@ func (k *candidate) before(o *candidate) bool {
 }
 
 // Done tells how a dial or the connection after it ended: ok when it was of use.
-func (c *Candidates) Done(now time.Duration, addr netip.AddrPort, ok bool) {
+func (c *List) Done(now time.Duration, addr netip.AddrPort, ok bool) {
 	i, known := c.at[addr]
 	if !known {
 		return
@@ -158,14 +161,14 @@ func (c *Candidates) Done(now time.Duration, addr netip.AddrPort, ok bool) {
 }
 
 // Forget removes an address for good, such as our own or one that is banned.
-func (c *Candidates) Forget(addr netip.AddrPort) {
+func (c *List) Forget(addr netip.AddrPort) {
 	if i, ok := c.at[addr]; ok {
 		c.remove(i)
 	}
 }
 
 // NextAt is when the next candidate is due; false if none will be.
-func (c *Candidates) NextAt() (time.Duration, bool) {
+func (c *List) NextAt() (time.Duration, bool) {
 	at, found := time.Duration(0), false
 	for i := range c.list {
 		if k := &c.list[i]; !k.busy && (!found || k.next < at) {
