@@ -94,7 +94,7 @@ func (t *T) pieceGood(e *Event) {
 		}
 		delete(t.blame.failures, p)
 	}
-	if t.have.has(p) {
+	if t.have.Has(p) {
 		return
 	}
 	if o := t.opened(p); o != nil {
@@ -106,17 +106,12 @@ func (t *T) pieceGood(e *Event) {
 		}
 	}
 	t.unwant(p)
-	t.have.set(p)
+	t.have.Put(p)
 	t.nHave++
-	if t.needed.has(p) {
+	if t.needed.Has(p) {
 		t.setNeeded(p, false)
 	}
-	for i, d := range t.due {
-		if d.piece == p {
-			t.due = append(t.due[:i], t.due[i+1:]...)
-			break
-		}
-	}
+	t.due = slices.DeleteFunc(t.due, func(d deadline) bool { return d.piece == p })
 	for _, id := range t.live {
 		// Also to those that have it: a seed that does not know what we have cannot tell
 		// which pieces it is the only source of.
@@ -227,10 +222,10 @@ func (t *T) abandon(o *openPiece) {
 
 // pieceLost takes a piece back that was there: its file was changed or removed.
 func (t *T) pieceLost(p uint32) {
-	if !t.have.has(p) {
+	if !t.have.Has(p) {
 		return
 	}
-	t.have.clear(p)
+	t.have.Drop(p)
 	t.nHave--
 	t.source.stale = true
 	if t.prio[p] > 0 {

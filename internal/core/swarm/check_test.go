@@ -3,6 +3,8 @@ package swarm
 import (
 	"fmt"
 	"slices"
+
+	"shoal/internal/core/swarm/pieces"
 )
 
 // check compares every counter of the node's T with a count from scratch.
@@ -28,21 +30,21 @@ func (t *T) consistent() error {
 }
 
 func (t *T) checkPieces() error {
-	if t.have.count() != t.nHave || t.needed.count() != t.nNeeded || t.wanted.count() != t.nWanted {
-		return fmt.Errorf("have %d of %d, needed %d of %d", t.nHave, t.have.count(), t.nNeeded, t.needed.count())
+	if t.have.Count() != t.nHave || t.needed.Count() != t.nNeeded || t.wanted.Count() != t.nWanted {
+		return fmt.Errorf("have %d of %d, needed %d of %d", t.nHave, t.have.Count(), t.nNeeded, t.needed.Count())
 	}
 	for p := range t.pieces {
 		open := t.opened(p) != nil
 		switch {
-		case t.needed.has(p) != (!t.have.has(p) && t.prio[p] > 0):
-			return fmt.Errorf("piece %d: needed %v", p, t.needed.has(p))
-		case t.wanted.has(p) != (t.needed.has(p) && !open):
-			return fmt.Errorf("piece %d: wanted %v", p, t.wanted.has(p))
-		case t.have.has(p) && open:
+		case t.needed.Has(p) != (!t.have.Has(p) && t.prio[p] > 0):
+			return fmt.Errorf("piece %d: needed %v", p, t.needed.Has(p))
+		case t.wanted.Has(p) != (t.needed.Has(p) && !open):
+			return fmt.Errorf("piece %d: wanted %v", p, t.wanted.Has(p))
+		case t.have.Has(p) && open:
 			return fmt.Errorf("piece %d is there and open", p)
 		}
 		for prio := 1; prio <= 3; prio++ {
-			if r := t.order[prio]; r != nil && (r.pos[p] >= 0) != (t.wanted.has(p) && int(t.prio[p]) == prio) {
+			if r := t.order[prio]; r != nil && (r.Index(p) >= 0) != (t.wanted.Has(p) && int(t.prio[p]) == prio) {
 				return fmt.Errorf("piece %d: in class %d", p, prio)
 			}
 		}
@@ -106,13 +108,13 @@ func (t *T) checkPeers() error {
 		if p.bits == nil {
 			continue
 		}
-		if n := p.bits.count(); n != p.nBits || p.seed && n != int(t.pieces) {
+		if n := p.bits.Count(); n != p.nBits || p.seed && n != int(t.pieces) {
 			return fmt.Errorf("peer %d: %d pieces of %d", id, p.nBits, n)
 		}
 		if p.closing {
 			continue
 		}
-		if n := p.bits.common(t.needed); n != p.useful {
+		if n := p.bits.Common(t.needed); n != p.useful {
 			return fmt.Errorf("peer %d: %d useful of %d", id, p.useful, n)
 		}
 		if p.interested != (p.useful > 0 && !t.paused) {
@@ -132,7 +134,7 @@ func (t *T) checkAvailability() error {
 	count := make([]uint16, t.pieces)
 	for _, id := range t.live {
 		if p := t.peers[id]; !p.seed && p.bits != nil {
-			for i := p.bits.nextCommon(p.bits, 0); i >= 0; i = p.bits.nextCommon(p.bits, uint32(i)+1) {
+			for i := p.bits.Next(p.bits, 0); i >= 0; i = p.bits.Next(p.bits, uint32(i)+1) {
 				count[i]++
 			}
 		}
@@ -144,23 +146,18 @@ func (t *T) checkAvailability() error {
 		if r == nil {
 			continue
 		}
-		if err := r.ordered(); err != nil {
+		if err := ordered(r, t.avail); err != nil {
 			return fmt.Errorf("class %d: %w", prio, err)
 		}
 	}
 	return nil
 }
 
-// ordered checks that the pieces stand in their buckets.
-func (r *rarity) ordered() error {
-	if int(r.start[len(r.start)-1]) != len(r.list) {
-		return fmt.Errorf("the last bucket ends at %d of %d", r.start[len(r.start)-1], len(r.list))
-	}
-	for a := range len(r.start) - 1 {
-		for i := r.start[a]; i < r.start[a+1]; i++ {
-			if p := r.list[i]; int(r.avail[p]) != a || r.pos[p] != i {
-				return fmt.Errorf("piece %d of count %d at %d is in bucket %d", p, r.avail[p], r.pos[p], a)
-			}
+// ordered checks that the pieces stand by their counts.
+func ordered(r *pieces.Order, avail []uint16) error {
+	for i, p := range r.List() {
+		if r.Index(p) != i || i > 0 && avail[r.List()[i-1]] > avail[p] {
+			return fmt.Errorf("piece %d of count %d is at %d", p, avail[p], i)
 		}
 	}
 	return nil
@@ -179,7 +176,7 @@ func (t *T) checkQueues() error {
 			return fmt.Errorf("peer %d: requests are kept while paused", id)
 		}
 		for _, u := range p.queue[p.qhead:] {
-			if !t.have.has(u.piece) || p.choking && !slices.Contains(p.fastGiven, u.piece) {
+			if !t.have.Has(u.piece) || p.choking && !slices.Contains(p.fastGiven, u.piece) {
 				return fmt.Errorf("peer %d: piece %d is queued and must not be", id, u.piece)
 			}
 		}

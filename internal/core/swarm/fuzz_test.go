@@ -174,65 +174,6 @@ func FuzzStep(f *testing.F) {
 	})
 }
 
-// FuzzRarity compares the order with the plain counts after every change.
-func FuzzRarity(f *testing.F) {
-	f.Add([]byte("insert, count, take out, in any order"))
-	f.Add([]byte{0, 1, 64, 1, 64, 1, 128, 1, 192, 1, 1, 65, 66, 67, 130, 131})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		const n = 16
-		avail := make([]uint16, n)
-		r := newRarity(avail, rand.New(rand.NewPCG(1, 2)))
-		var in [n]bool
-		var count [n]int
-		for _, b := range data {
-			p := uint32(b % n)
-			switch b >> 6 {
-			case 0:
-				r.insert(p)
-				in[p] = true
-			case 1:
-				r.inc(p)
-				count[p]++
-			case 2:
-				r.dec(p)
-				count[p] = max(count[p]-1, 0)
-			case 3:
-				r.remove(p)
-				in[p] = false
-			}
-			size := 0
-			for p := range n {
-				if in[p] {
-					size++
-				}
-				if int(avail[p]) != count[p] || in[p] != (r.pos[p] >= 0) {
-					t.Fatalf("piece %d: count %d of %d, in %v", p, avail[p], count[p], in[p])
-				}
-			}
-			if size != len(r.list) {
-				t.Fatalf("%d of %d pieces", len(r.list), size)
-			}
-			if err := r.ordered(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
-}
-
-// FuzzBitfield: what is taken is given back in the same bytes.
-func FuzzBitfield(f *testing.F) {
-	f.Add([]byte{0xff, 0xe0}, 11)
-	f.Fuzz(func(t *testing.T, data []byte, n int) {
-		if n < 1 || n > 4096 {
-			return
-		}
-		b := newBitset(n)
-		if b.fillWire(data, n) && string(b.appendWire(nil, n)) != string(data) {
-			t.Errorf("%x came back as %x", data, b.appendWire(nil, n))
-		}
-	})
-}
-
 // benchmarkStep has peers deliver every block in the order in which they are asked, 16 in a
 // Step; a piece that is full is good, and lost again so that the work never ends.
 func benchmarkStep(b *testing.B, info *metainfo.Info, peers int) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"shoal/internal/core/swarm/pieces"
 	"shoal/internal/core/wire"
 )
 
@@ -20,7 +21,7 @@ type peer struct {
 	since   time.Duration
 
 	// What they have.
-	bits    bitset // nil before the metainfo is known
+	bits    pieces.Set // nil before the metainfo is known
 	nBits   int
 	useful  int  // pieces they have that we need
 	seed    bool // they have everything, and are left out of the availability
@@ -112,18 +113,13 @@ func (p *peer) pending() int { return len(p.reqs) - p.head }
 func (p *peer) fast() bool { return p.flags&Fast != 0 }
 
 // has tells whether the peer has the piece.
-func (p *peer) has(piece uint32) bool { return p.bits.has(piece) }
+func (p *peer) has(piece uint32) bool { return p.bits.Has(piece) }
 
 // offers tells whether the peer may be asked for the piece.
-func (p *peer) offers(piece uint32) bool { return p.bits.has(piece) && !p.refuses(piece) }
+func (p *peer) offers(piece uint32) bool { return p.bits.Has(piece) && !p.refuses(piece) }
 
 func (p *peer) refuses(piece uint32) bool {
-	for i := range p.refused {
-		if p.refused[i].piece == piece {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.refused, func(r refusal) bool { return r.piece == piece })
 }
 
 // open tells whether we may ask the peer for anything: it does not choke us, or it
@@ -148,7 +144,7 @@ func (t *T) peerUp(e *Event) {
 		return
 	}
 	if t.info != nil {
-		p.bits = newBitset(int(t.pieces))
+		p.bits = pieces.NewSet(int(t.pieces))
 		t.greet(p)
 	} else if p.fast() {
 		t.out.send(SendHaveNone, p.id)
@@ -191,42 +187,13 @@ func (t *T) peerDown(id Peer) {
 	t.uncount(p)
 	t.source.forget(p)
 	t.peers[id] = nil
-	for i, l := range t.live {
-		if l == id {
-			t.live = append(t.live[:i], t.live[i+1:]...)
-			break
-		}
-	}
+	t.live = slices.DeleteFunc(t.live, func(l Peer) bool { return l == id })
 	if !p.choking {
 		t.rechoke(true)
 	}
 	t.leftMeta(p)
 	t.source.stale = true
 	t.dirty = true
-}
-
-// uncount takes what the peer has out of the availability.
-func (t *T) uncount(p *peer) {
-	if p.seed || p.bits == nil {
-		p.seed = false
-		return
-	}
-	for i := p.bits.nextCommon(p.bits, 0); i >= 0; i = p.bits.nextCommon(p.bits, uint32(i)+1) {
-		t.countPiece(uint32(i), -1)
-	}
-}
-
-// countPiece changes the availability of a piece by one peer.
-func (t *T) countPiece(piece uint32, d int) {
-	r := t.order[max(t.prio[piece], 1)]
-	if r == nil {
-		r = t.class(max(t.prio[piece], 1))
-	}
-	if d > 0 {
-		r.inc(piece)
-	} else {
-		r.dec(piece)
-	}
 }
 
 // judgeEarly gives the peers that came before the metainfo their bits.
@@ -236,7 +203,7 @@ func (t *T) judgeEarly() {
 		if p.closing {
 			continue
 		}
-		p.bits = newBitset(int(t.pieces))
+		p.bits = pieces.NewSet(int(t.pieces))
 		t.greetLate(p)
 		if p.closing {
 			continue
@@ -274,123 +241,10 @@ func (t *T) greetLate(p *peer) {
 		t.close(p, ReasonNone, false)
 		return
 	}
-	for i := t.have.nextCommon(t.have, 0); i >= 0; i = t.have.nextCommon(t.have, uint32(i)+1) {
+	for i := t.have.Next(t.have, 0); i >= 0; i = t.have.Next(t.have, uint32(i)+1) {
 		t.out.sendPiece(SendHave, p.id, uint32(i))
 	}
 	t.giveFast(p)
-}
-
-func (t *T) gotBits(p *peer, e *Event) {
-	if (p.gotBits || p.nBits > 0) && e.Kind == GotBitfield && t.info != nil {
-		t.moreBits(p, e.Data)
-		return
-	}
-	if p.gotBits || p.nBits > 0 || e.Kind != GotBitfield && !p.fast() {
-		t.close(p, ReasonProtocol, false)
-		return
-	}
-	p.gotBits = true
-	if t.info == nil {
-		switch e.Kind {
-		case GotHaveAll:
-			p.early.all = true
-		case GotBitfield:
-			if len(e.Data) > maxEarlyBits {
-				t.close(p, ReasonProtocol, false)
-				return
-			}
-			p.early.bits = append([]byte(nil), e.Data...)
-		}
-		return
-	}
-	switch e.Kind {
-	case GotHaveAll:
-		t.becomeSeed(p)
-	case GotBitfield:
-		t.takeBits(p, e.Data)
-	}
-}
-
-// moreBits takes a bitfield in the middle of things: aria2 sends one in place of many
-// haves, against BEP 3. What it adds counts as haves; nothing is taken away by it.
-func (t *T) moreBits(p *peer, wireBits []byte) {
-	bits := newBitset(int(t.pieces))
-	if p.bits == nil || !bits.fillWire(wireBits, int(t.pieces)) {
-		t.close(p, ReasonProtocol, false)
-		return
-	}
-	for i := bits.nextCommon(bits, 0); i >= 0 && !p.closing; i = bits.nextCommon(bits, uint32(i)+1) {
-		t.gotHave(p, uint32(i))
-	}
-}
-
-func (t *T) takeBits(p *peer, wireBits []byte) {
-	if !p.bits.fillWire(wireBits, int(t.pieces)) {
-		clear(p.bits)
-		t.close(p, ReasonProtocol, false)
-		return
-	}
-	p.nBits = p.bits.count()
-	if p.nBits == int(t.pieces) {
-		t.becomeSeed(p)
-		return
-	}
-	for i := p.bits.nextCommon(p.bits, 0); i >= 0; i = p.bits.nextCommon(p.bits, uint32(i)+1) {
-		t.countPiece(uint32(i), 1)
-	}
-	p.useful = p.bits.common(t.needed)
-	t.interest(p)
-}
-
-// becomeSeed counts the peer as one that has everything; its pieces leave the
-// availability, which only tells how pieces differ.
-func (t *T) becomeSeed(p *peer) {
-	p.seed = true
-	p.nBits = int(t.pieces)
-	p.bits.fill(int(t.pieces))
-	p.useful = t.nNeeded
-	p.dry = 0
-	t.source.forget(p)
-	t.source.shared, t.source.stale = t.now+sharedTime, true
-	t.interest(p)
-	t.dropRedundant(p)
-}
-
-// dropRedundant closes a connection over which nothing can flow any more.
-func (t *T) dropRedundant(p *peer) {
-	if t.complete && t.nHave == int(t.pieces) && (p.seed || p.uploadOnly) {
-		t.close(p, ReasonRedundant, false)
-	}
-}
-
-func (t *T) gotHave(p *peer, piece uint32) {
-	if t.info == nil {
-		if len(p.early.haves) < maxEarlyHaves {
-			p.early.haves = append(p.early.haves, piece)
-		}
-		return
-	}
-	if piece >= t.pieces {
-		t.close(p, ReasonProtocol, false)
-		return
-	}
-	if p.has(piece) {
-		return
-	}
-	p.nBits++
-	t.arrived(p, piece)
-	if p.nBits == int(t.pieces) && !p.fickle {
-		t.uncount(p)
-		t.becomeSeed(p)
-		return
-	}
-	p.bits.set(piece)
-	t.countPiece(piece, 1)
-	if t.needed.has(piece) {
-		p.useful++
-		p.dry = 0
-		t.interest(p)
-	}
 }
 
 // interest tells the peer when it begins or ceases to have something we need.
@@ -440,44 +294,6 @@ func (t *T) gotHint(p *peer, e *Event) {
 		p.dirty = true
 	case GotDontHave:
 		t.gotDontHave(p, e.P)
-	}
-}
-
-// gotDontHave takes back what the peer told (BEP 54). One that does not speak BEP 6 will
-// not answer what it was asked of the piece; one that does rejects it.
-func (t *T) gotDontHave(p *peer, piece uint32) {
-	if t.info == nil || piece >= t.pieces || !p.has(piece) {
-		return
-	}
-	p.fickle = true
-	if p.seed {
-		p.seed = false
-		for i := range t.pieces {
-			t.countPiece(i, 1)
-		}
-		t.source.stale = true
-	}
-	p.bits.clear(piece)
-	p.nBits--
-	t.countPiece(piece, -1)
-	if o := t.opened(piece); o != nil {
-		t.leave(p, o)
-		if p.cur == o {
-			p.cur = nil
-		}
-	}
-	if !p.fast() {
-		for _, r := range slices.Clone(p.reqs[p.head:]) {
-			if r.piece == piece {
-				p.take(piece, r.block)
-				t.unclaim(p, piece, r.block)
-				p.ghost(r)
-			}
-		}
-	}
-	if t.needed.has(piece) {
-		p.useful--
-		t.interest(p)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"shoal/internal/core/swarm/pieces"
 )
 
 // openPiece is a piece of which something was asked and not everything is verified.
@@ -51,25 +53,25 @@ type deadline struct {
 }
 
 // class is the order of the pieces of one priority.
-func (t *T) class(prio uint8) *rarity {
+func (t *T) class(prio uint8) *pieces.Order {
 	if t.order[prio] == nil {
-		t.order[prio] = newRarity(t.avail, t.rng)
+		t.order[prio] = pieces.NewOrder(t.avail, t.rng)
 	}
 	return t.order[prio]
 }
 
 func (t *T) want(p uint32) {
-	t.wanted.set(p)
+	t.wanted.Put(p)
 	t.nWanted++
 	t.wants++
-	t.class(t.prio[p]).insert(p)
+	t.class(t.prio[p]).Insert(p)
 }
 
 func (t *T) unwant(p uint32) {
-	if t.wanted.has(p) {
-		t.wanted.clear(p)
+	if t.wanted.Has(p) {
+		t.wanted.Drop(p)
 		t.nWanted--
-		t.class(t.prio[p]).remove(p)
+		t.class(t.prio[p]).Remove(p)
 	}
 }
 
@@ -246,7 +248,7 @@ func (t *T) pickListed(p *peer, list *[]uint32, keep bool) *openPiece {
 		if o := t.opened(piece); o != nil && o.usable(p) {
 			return o
 		}
-		if t.wanted.has(piece) && p.offers(piece) {
+		if t.wanted.Has(piece) && p.offers(piece) {
 			return t.openUp(piece)
 		}
 	}
@@ -260,7 +262,7 @@ func (t *T) pickDue(p *peer) *openPiece {
 			if o.usable(p) {
 				return o
 			}
-		} else if t.wanted.has(d.piece) && p.offers(d.piece) {
+		} else if t.wanted.Has(d.piece) && p.offers(d.piece) {
 			return t.openUp(d.piece)
 		}
 	}
@@ -299,14 +301,14 @@ func (t *T) pickNew(p *peer) *openPiece {
 		return nil
 	}
 	if t.sequential {
-		for i := t.wanted.nextCommon(p.bits, 0); i >= 0; i = t.wanted.nextCommon(p.bits, uint32(i)+1) {
+		for i := t.wanted.Next(p.bits, 0); i >= 0; i = t.wanted.Next(p.bits, uint32(i)+1) {
 			if p.offers(uint32(i)) {
 				return t.openUp(uint32(i))
 			}
 		}
 	} else {
 		for prio := 3; prio >= 1; prio-- {
-			if r := t.order[prio]; r != nil && len(r.list) > 0 {
+			if r := t.order[prio]; r != nil && len(r.List()) > 0 {
 				if piece, ok := t.rarest(r, p); ok {
 					return t.openUp(piece)
 				}
@@ -320,21 +322,22 @@ func (t *T) pickNew(p *peer) *openPiece {
 // rarest finds the first piece of the order that the peer has. The walk is short while
 // the peer has much of what is wanted; for a peer with little, some of its own pieces,
 // from a random one on, are compared.
-func (t *T) rarest(r *rarity, p *peer) (uint32, bool) {
+func (t *T) rarest(r *pieces.Order, p *peer) (uint32, bool) {
+	list := r.List()
 	if t.nHave < randomFirst && p.useful > randomFirst {
-		from := t.rng.IntN(len(r.list))
-		for i := range min(len(r.list), maxRandomWalk) {
-			if piece := r.list[(from+i)%len(r.list)]; p.offers(piece) {
+		from := t.rng.IntN(len(list))
+		for i := range min(len(list), maxRandomWalk) {
+			if piece := list[(from+i)%len(list)]; p.offers(piece) {
 				return piece, true
 			}
 		}
 	}
-	for _, piece := range r.list[:min(len(r.list), maxRarestWalk)] {
+	for _, piece := range list[:min(len(list), maxRarestWalk)] {
 		if p.offers(piece) {
 			return piece, true
 		}
 	}
-	if len(r.list) <= maxRarestWalk {
+	if len(list) <= maxRarestWalk {
 		return 0, false
 	}
 	from := t.rng.Uint32N(t.pieces)
@@ -345,14 +348,14 @@ func (t *T) rarest(r *rarity, p *peer) (uint32, bool) {
 }
 
 // sample is the rarest of the first pieces in [from, end) that the peer has.
-func (t *T) sample(r *rarity, p *peer, from, end uint32) (best uint32, found bool) {
+func (t *T) sample(r *pieces.Order, p *peer, from, end uint32) (best uint32, found bool) {
 	seen := 0
-	for i := t.wanted.nextCommon(p.bits, from); i >= 0 && uint32(i) < end; i = t.wanted.nextCommon(p.bits, uint32(i)+1) {
+	for i := t.wanted.Next(p.bits, from); i >= 0 && uint32(i) < end; i = t.wanted.Next(p.bits, uint32(i)+1) {
 		q := uint32(i)
-		if r.pos[q] < 0 || p.refuses(q) {
+		if r.Index(q) < 0 || p.refuses(q) {
 			continue
 		}
-		if !found || r.pos[q] < r.pos[best] {
+		if !found || r.Index(q) < r.Index(best) {
 			best, found = q, true
 		}
 		if seen++; seen >= maxSample {
@@ -387,11 +390,11 @@ func (t *T) setPriority(first, end uint32, prio uint8) {
 		}
 		t.unwant(p)
 		t.prio[p] = prio
-		if t.have.has(p) {
+		if t.have.Has(p) {
 			continue
 		}
 		changed = true
-		if need := prio > 0; need != t.needed.has(p) {
+		if need := prio > 0; need != t.needed.Has(p) {
 			t.setNeeded(p, need)
 		}
 		if o := t.opened(p); o == nil {
@@ -410,9 +413,9 @@ func (t *T) setPriority(first, end uint32, prio uint8) {
 func (t *T) setNeeded(p uint32, need bool) {
 	d := 1
 	if need {
-		t.needed.set(p)
+		t.needed.Put(p)
 	} else {
-		t.needed.clear(p)
+		t.needed.Drop(p)
 		d = -1
 	}
 	t.nNeeded += d
@@ -450,7 +453,7 @@ func (t *T) afterNeed() {
 
 func (t *T) setDeadline(piece uint32, at time.Duration) {
 	const maxDeadlines = 1024
-	if t.info == nil || piece >= t.pieces || t.have.has(piece) {
+	if t.info == nil || piece >= t.pieces || t.have.Has(piece) {
 		return
 	}
 	t.due = slices.DeleteFunc(t.due, func(d deadline) bool { return d.piece == piece })

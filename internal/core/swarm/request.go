@@ -207,13 +207,11 @@ func (p *peer) ghost(r request) {
 }
 
 func (p *peer) takeGhost(piece uint32, b uint16) bool {
-	for i, r := range p.ghosts {
-		if r.piece == piece && r.block == b {
-			p.ghosts = append(p.ghosts[:i], p.ghosts[i+1:]...)
-			return true
-		}
+	i := slices.IndexFunc(p.ghosts, func(r request) bool { return r.piece == piece && r.block == b })
+	if i >= 0 {
+		p.ghosts = slices.Delete(p.ghosts, i, i+1)
 	}
-	return false
+	return i >= 0
 }
 
 // stray counts what the peer sent without having been asked. BEP 6 ends the connection at

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"shoal/internal/core/metainfo"
 )
 
 // Rules of this program, and what once went wrong.
@@ -243,19 +241,6 @@ func TestPriorityComesBeforeRarity(t *testing.T) {
 	if fmt.Sprint(order) != "[33 22 11 5]" {
 		t.Errorf("%v", order)
 	}
-}
-
-// An empty share has no pieces; peers that send nonsense about it do no harm.
-func TestShareWithoutPieces(t *testing.T) {
-	info, err := metainfo.PlanLayout("x", true, []metainfo.BuildFile{{Path: []string{"x"}}}, metainfo.V1, 16<<10)
-	if err != nil {
-		t.Skip(err)
-	}
-	s := newStage(t, info, none, Config{})
-	for id := range Peer(3) {
-		s.peer(id, Fast, on(GotHaveNone, id), on(GotInterested, id), at(GotRequest, id, 0, 0))
-	}
-	s.wait(time.Minute)
 }
 
 // Taking one piece back and giving it again must not cost a walk over all pieces each time.

@@ -3,6 +3,8 @@ package swarm
 import (
 	"slices"
 	"time"
+
+	"shoal/internal/core/swarm/pieces"
 )
 
 // Constants of a seed that feeds many.
@@ -24,9 +26,8 @@ type source struct {
 	orphans bool          // a carrier is gone: what waits for its pieces is to be judged again
 	shared  time.Duration // until when another has every piece: two that hold back would hold each other's peers up
 	carrier []Peer        // by piece; nil until it is needed
-	asked   bitset        // the carrier has asked for it
+	asked   pieces.Set    // the carrier has asked for it
 	from    uint32        // where the walk over the pieces stands
-	step    uint32        // and its stride, coprime with their number
 	left    int           // pieces the walk has not seen in this round
 }
 
@@ -56,7 +57,7 @@ func (s *source) forget(p *peer) {
 	for i, c := range s.carrier {
 		if c == p.id {
 			s.carrier[i] = NoPeer
-			s.asked.clear(uint32(i))
+			s.asked.Drop(uint32(i))
 		}
 	}
 	s.left = len(s.carrier)
@@ -86,7 +87,7 @@ func (t *T) feed() {
 	if s.orphans {
 		s.orphans = false
 		for _, id := range t.live {
-			t.reroute(t.peers[id])
+			t.reroute(t.peers[id], func(upload) bool { return true })
 		}
 	}
 	if s.many && s.hungry {
@@ -101,26 +102,12 @@ func (t *T) feed() {
 // startSource makes the table of carriers.
 func (t *T) startSource() {
 	s := &t.source
-	s.carrier, s.asked = make([]Peer, t.pieces), newBitset(int(t.pieces))
+	s.carrier, s.asked = make([]Peer, t.pieces), pieces.NewSet(int(t.pieces))
 	for i := range s.carrier {
 		s.carrier[i] = NoPeer
 	}
 	s.from = t.rng.Uint32N(t.pieces)
-	s.step = 1
-	if t.pieces > 2 {
-		s.step = 1 + t.rng.Uint32N(t.pieces-1)
-		for gcd(s.step, t.pieces) != 1 {
-			s.step--
-		}
-	}
 	s.left = int(t.pieces)
-}
-
-func gcd(a, b uint32) uint32 {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
 }
 
 // suggest keeps a few pieces suggested to each peer that is served, different ones to
@@ -152,9 +139,9 @@ func (t *T) freshPiece(p *peer) (uint32, bool) {
 	s := &t.source
 	for s.left > 0 {
 		piece := s.from
-		s.from = (s.from + s.step) % t.pieces
+		s.from = (s.from + 1) % t.pieces
 		s.left--
-		if t.have.has(piece) && t.avail[piece] == 0 && s.carrier[piece] == NoPeer && !p.has(piece) {
+		if t.have.Has(piece) && t.avail[piece] == 0 && s.carrier[piece] == NoPeer && !p.has(piece) {
 			return piece, true
 		}
 	}
@@ -172,39 +159,39 @@ func (t *T) route(p *peer, piece uint32) routing {
 	c := s.carrier[piece]
 	switch {
 	case c == p.id:
-		s.asked.set(piece)
+		s.asked.Put(piece)
 		return accept
 	case t.avail[piece] > 0:
 		if t.turnsAway(p, piece) {
 			return turnAway
 		}
 		return accept
-	case c != NoPeer && s.asked.has(piece):
+	case c != NoPeer && s.asked.Has(piece):
 		return hold
 	case c != NoPeer:
 		q := t.peers[c]
 		q.suggestions = remove(q.suggestions, piece)
 	}
 	s.carrier[piece] = p.id
-	s.asked.set(piece)
-	t.admit(p, func(u upload) bool { return u.piece == piece })
+	s.asked.Put(piece)
 	return accept
 }
 
 // reroute judges again what the peer was made to wait for.
-func (t *T) reroute(p *peer) {
-	held := p.later
-	p.later = nil
-	for _, u := range held {
-		switch t.route(p, u.piece) {
+func (t *T) reroute(p *peer, which func(u upload) bool) {
+	p.later = slices.DeleteFunc(p.later, func(u upload) bool {
+		if !which(u) {
+			return false
+		}
+		way := t.route(p, u.piece)
+		switch way {
 		case accept:
 			p.enqueue(u)
-		case hold:
-			p.later = append(p.later, u)
 		case turnAway:
 			t.reject(p, u.piece, u.begin, u.n)
 		}
-	}
+		return way != hold
+	})
 }
 
 // turnsAway tells whether the peer is refused a piece that others have, while there are
@@ -215,10 +202,8 @@ func (t *T) turnsAway(p *peer, piece uint32) bool {
 	if !t.limited || !p.fast() || t.source.left == 0 {
 		return false
 	}
-	for _, a := range p.turned {
-		if a.piece == piece {
-			return t.now-a.at < deferTime
-		}
+	if i := slices.IndexFunc(p.turned, func(a turned) bool { return a.piece == piece }); i >= 0 {
+		return t.now-p.turned[i].at < deferTime
 	}
 	if len(p.turned) >= maxTurned {
 		p.turned = slices.Delete(p.turned, 0, 1)
@@ -236,31 +221,13 @@ func (t *T) arrived(p *peer, piece uint32) {
 	}
 	s.hungry = true
 	s.carrier[piece] = NoPeer
-	s.asked.clear(piece)
+	s.asked.Drop(piece)
 	if !s.many {
 		return
 	}
 	for _, id := range t.live {
-		q := t.peers[id]
-		if len(q.later) == 0 {
-			continue
-		}
-		if t.turnsAway(q, piece) {
-			t.dropLater(q, piece)
-		} else {
-			t.admit(q, func(u upload) bool { return u.piece == piece })
-		}
+		t.reroute(t.peers[id], func(u upload) bool { return u.piece == piece })
 	}
-}
-
-// dropLater refuses what the peer asked of the piece and waits for.
-func (t *T) dropLater(p *peer, piece uint32) {
-	p.later = slices.DeleteFunc(p.later, func(u upload) bool {
-		if u.piece == piece {
-			t.reject(p, u.piece, u.begin, u.n)
-		}
-		return u.piece == piece
-	})
 }
 
 // admit lets requests that were held be served.

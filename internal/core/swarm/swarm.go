@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"shoal/internal/core/metainfo"
+	"shoal/internal/core/swarm/pieces"
 )
 
 // Tuning constants: choices of this program, each with its reason.
@@ -62,16 +63,16 @@ type T struct {
 
 	info    *metainfo.Info
 	pieces  uint32
-	have    bitset
-	wanted  bitset // not had, not open, priority above 0
-	needed  bitset // not had, priority above 0: what makes a peer interesting
+	have    pieces.Set
+	wanted  pieces.Set // not had, not open, priority above 0
+	needed  pieces.Set // not had, priority above 0: what makes a peer interesting
 	nHave   int
 	nNeeded int
 	nWanted int
 	prio    []uint8
 	avail   []uint16
-	order   [4]*rarity // by priority 1…3; [0] unused
-	openAt  []int32    // piece → index in open, -1
+	order   [4]*pieces.Order // by priority 1…3; [0] unused
+	openAt  []int32          // piece → index in open, -1
 	open    []*openPiece
 	pool    []*openPiece
 	due     []deadline // by time
@@ -127,18 +128,18 @@ func (t *T) Start(now time.Time) { t.zero = now }
 func (t *T) SetInfo(info *metainfo.Info, have func(p int) bool, prio func(p int) uint8) {
 	n := info.NumPieces()
 	t.info, t.pieces = info, uint32(n)
-	t.have, t.wanted, t.needed = newBitset(n), newBitset(n), newBitset(n)
+	t.have, t.wanted, t.needed = pieces.NewSet(n), pieces.NewSet(n), pieces.NewSet(n)
 	t.prio, t.avail, t.openAt = make([]uint8, n), make([]uint16, n), make([]int32, n)
 	for p := range n {
 		t.openAt[p] = -1
 		t.prio[p] = min(prio(p), 3)
 		if have(p) {
-			t.have.set(uint32(p))
+			t.have.Put(uint32(p))
 			t.nHave++
 			continue
 		}
 		if t.prio[p] > 0 {
-			t.needed.set(uint32(p))
+			t.needed.Put(uint32(p))
 			t.nNeeded++
 			t.want(uint32(p))
 		}
@@ -154,7 +155,7 @@ func (t *T) SetInfo(info *metainfo.Info, have func(p int) bool, prio func(p int)
 func (t *T) Info() *metainfo.Info { return t.info }
 
 // Have tells whether the piece is there and verified.
-func (t *T) Have(p int) bool { return t.info != nil && t.have.has(uint32(p)) }
+func (t *T) Have(p int) bool { return t.info != nil && t.have.Has(uint32(p)) }
 
 // HasAny tells whether a peer has a piece in [first, end).
 func (t *T) HasAny(id Peer, first, end int) bool {
@@ -165,7 +166,7 @@ func (t *T) HasAny(id Peer, first, end int) bool {
 	if p.seed {
 		return true
 	}
-	i := p.bits.nextCommon(p.bits, uint32(max(first, 0)))
+	i := p.bits.Next(p.bits, uint32(max(first, 0)))
 	return i >= 0 && i < end
 }
 
@@ -176,7 +177,7 @@ func (t *T) HaveCount() int { return t.nHave }
 func (t *T) Needed() int { return t.nNeeded }
 
 // AppendBitfield appends the bits for SendBitfield.
-func (t *T) AppendBitfield(dst []byte) []byte { return t.have.appendWire(dst, int(t.pieces)) }
+func (t *T) AppendBitfield(dst []byte) []byte { return t.have.AppendWire(dst, int(t.pieces)) }
 
 // Step takes the events in order and appends what is to be done to out.
 func (t *T) Step(now time.Time, in *Events, out *Effects) {

@@ -28,6 +28,8 @@ func (t *T) gotRequest(p *peer, e *Event) {
 	u := upload{e.P, e.B, e.N, t.now}
 	if t.source.many {
 		switch t.route(p, e.P) {
+		case accept:
+			t.admit(p, func(u upload) bool { return u.piece == e.P })
 		case turnAway:
 			t.reject(p, e.P, e.B, e.N)
 			return
@@ -51,7 +53,7 @@ func (t *T) inPiece(piece, begin, n uint32) bool {
 
 // grants tells whether a request is to be served at all.
 func (t *T) grants(p *peer, piece, n uint32) bool {
-	if !t.have.has(piece) || t.paused {
+	if !t.have.Has(piece) || t.paused {
 		return false
 	}
 	if !p.choking {

@@ -1,12 +1,12 @@
-package swarm
+package pieces
 
 import "math/rand/v2"
 
-// rarity keeps the pieces that may be opened next in order of how many peers that are
+// Order keeps the pieces that may be opened next in order of how many peers that are
 // not seeds have them. Every change of one piece's count is O(1): pieces of equal count
 // stand together in a bucket, and a piece moves to the neighbouring bucket by a swap
 // over the border. Within a bucket the order is random.
-type rarity struct {
+type Order struct {
 	rng   *rand.Rand
 	list  []uint32 // pieces, by count
 	pos   []int32  // piece → index in list, -1 when it is not in
@@ -14,27 +14,35 @@ type rarity struct {
 	avail []uint16 // piece → count, shared by the classes of priority
 }
 
-func newRarity(avail []uint16, rng *rand.Rand) *rarity {
-	r := &rarity{rng: rng, pos: make([]int32, len(avail)), avail: avail, start: []int32{0, 0}}
+// NewOrder makes an empty order. avail is how many peers have each piece; it may be shared by
+// several orders, none of which has a piece of another. rng decides among equals.
+func NewOrder(avail []uint16, rng *rand.Rand) *Order {
+	r := &Order{rng: rng, pos: make([]int32, len(avail)), avail: avail, start: []int32{0, 0}}
 	for i := range r.pos {
 		r.pos[i] = -1
 	}
 	return r
 }
 
-func (r *rarity) put(i int32, p uint32) { r.list[i] = p; r.pos[p] = i }
+// List is the pieces in order; it is valid until the next change.
+func (r *Order) List() []uint32 { return r.list }
+
+// Index is where the piece stands in List, -1 when it is not in.
+func (r *Order) Index(p uint32) int { return int(r.pos[p]) }
+
+func (r *Order) put(i int32, p uint32) { r.list[i] = p; r.pos[p] = i }
 
 // end is the first index behind the bucket of count a.
-func (r *rarity) end(a int) int32 { return r.start[a+1] }
+func (r *Order) end(a int) int32 { return r.start[a+1] }
 
-func (r *rarity) grow(a int) {
+func (r *Order) grow(a int) {
 	for len(r.start) < a+2 {
 		r.start = append(r.start, int32(len(r.list)))
 	}
 }
 
 // shuffleIn swaps the piece at index i with a random one of its bucket.
-func (r *rarity) shuffleIn(i int32, a int) {
+func (r *Order) shuffleIn(i int32, a int) {
 	lo, hi := r.start[a], r.end(a)
 	j := lo + r.rng.Int32N(hi-lo)
 	p, q := r.list[i], r.list[j]
@@ -42,8 +50,8 @@ func (r *rarity) shuffleIn(i int32, a int) {
 	r.put(i, q)
 }
 
-// insert adds a piece; it does nothing when the piece is in.
-func (r *rarity) insert(p uint32) {
+// Insert adds a piece; it does nothing when the piece is in.
+func (r *Order) Insert(p uint32) {
 	if r.pos[p] >= 0 {
 		return
 	}
@@ -64,8 +72,8 @@ func (r *rarity) insert(p uint32) {
 	r.shuffleIn(hole, a)
 }
 
-// remove takes a piece out; it does nothing when the piece is not in.
-func (r *rarity) remove(p uint32) {
+// Remove takes a piece out; it does nothing when the piece is not in.
+func (r *Order) Remove(p uint32) {
 	hole := r.pos[p]
 	if hole < 0 {
 		return
@@ -82,8 +90,8 @@ func (r *rarity) remove(p uint32) {
 	r.pos[p] = -1
 }
 
-// inc counts one more peer that has the piece.
-func (r *rarity) inc(p uint32) {
+// Inc counts one more peer that has the piece.
+func (r *Order) Inc(p uint32) {
 	a := int(r.avail[p])
 	if a == 1<<16-1 {
 		return
@@ -101,8 +109,8 @@ func (r *rarity) inc(p uint32) {
 	r.shuffleIn(last, a+1)
 }
 
-// dec counts one peer less.
-func (r *rarity) dec(p uint32) {
+// Dec counts one peer less.
+func (r *Order) Dec(p uint32) {
 	a := int(r.avail[p])
 	if a == 0 {
 		return
