@@ -1,0 +1,86 @@
+package link
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"shoal/internal/core/wire"
+)
+
+// peersAt are n peers, the first at port from.
+func peersAt(from, n int) (list []wire.PEXPeer) {
+	for i := range n {
+		list = append(list, wire.PEXPeer{Addr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(from+i))})
+	}
+	return list
+}
+
+// TestExchange: what is new and what is gone, at most fifty of each, once a minute (BEP 11).
+func TestExchange(t *testing.T) {
+	var x Exchange
+	now := time.Unix(1e9, 0)
+	if !x.Due(now) {
+		t.Fatal("a new peer is not told at once")
+	}
+	if _, ok := x.Next(now, nil); ok || !x.Due(now) {
+		t.Error("nothing was told")
+	}
+	m, ok := x.Next(now, peersAt(1, 60))
+	if !ok || !slices.Equal(m.Added, peersAt(1, 50)) || len(m.Dropped) > 0 {
+		t.Errorf("first: %+v", m)
+	}
+	if x.Due(now.Add(pexInterval-1)) || !x.Due(now.Add(pexInterval)) {
+		t.Error("not once a minute")
+	}
+	m, ok = x.Next(now, peersAt(2, 59))
+	if !ok || !slices.Equal(m.Added, peersAt(51, 10)) || !slices.Equal(m.Dropped, []netip.AddrPort{peersAt(1, 1)[0].Addr}) {
+		t.Errorf("then: %+v", m)
+	}
+	if m, ok := x.Next(now, peersAt(2, 59)); ok {
+		t.Errorf("the same again: %+v", m)
+	}
+	if m, _ := x.Next(now, nil); len(m.Dropped) != 50 {
+		t.Errorf("%d dropped at once", len(m.Dropped))
+	}
+	if m, _ := x.Next(now, nil); len(m.Dropped) != 9 {
+		t.Errorf("%d dropped then", len(m.Dropped))
+	}
+}
+
+// TestExchangeTake: messages that come too often are not read.
+func TestExchangeTake(t *testing.T) {
+	var x Exchange
+	now := time.Unix(1e9, 0)
+	for _, tc := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {time.Second, false}, {29 * time.Second, false}, {30 * time.Second, true}, {31 * time.Second, false}} {
+		if got := x.Take(now.Add(tc.after)); got != tc.want {
+			t.Errorf("after %v: %t", tc.after, got)
+		}
+	}
+}
+
+func TestMeter(t *testing.T) {
+	var m Meter
+	now := time.Unix(1e9, 0)
+	m.Tick(now)
+	for range 20 {
+		m.Add(3000)
+		now = now.Add(3 * time.Second)
+		m.Tick(now)
+		m.Tick(now.Add(time.Millisecond)) // ignored
+	}
+	if m.Rate() != 1000 {
+		t.Errorf("rate %d of 1000 bytes a second", m.Rate())
+	}
+	for range 30 {
+		now = now.Add(time.Second)
+		m.Tick(now)
+	}
+	if m.Rate() != 0 {
+		t.Errorf("rate %d after half a minute of nothing", m.Rate())
+	}
+}
