@@ -26,7 +26,6 @@ func (s *Share) begin() {
 	s.nextTick = s.begun
 	s.intake = intake.New(s.e.workers, pieceOwner{s})
 	s.layers, s.server = hashes.NewLayers(hashed{s}), hashes.NewServer(hashed{s})
-	s.totals.sources = make(map[netip.AddrPort]*source)
 	s.cands = candidates.New(s.rng)
 	s.up.Set(s.row.UpLimit)
 	s.down.Set(s.row.DownLimit)
@@ -160,6 +159,7 @@ func (s *Share) ready(o *files.Found, err error) {
 	s.finishFiles()
 	s.completeIfDone()
 	s.stillComplete()
+	s.startAnnouncer()
 	s.e.keep(s)
 	s.dialSome()
 }

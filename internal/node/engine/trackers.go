@@ -51,9 +51,13 @@ func (e *Engine) facts(h metainfo.InfoHash) announce.Facts {
 	return announce.Facts{Names: h.Wire(), PeerID: e.peerID, Port: e.port, Key: e.key}
 }
 
-// startAnnouncer begins to ask trackers, if there are any.
+// startAnnouncer begins to ask trackers, if there are any. While the files are being
+// looked at it is too early: a seed would be counted as one that has nothing.
 func (s *Share) startAnnouncer() {
 	list := s.trackers()
+	if s.meta != nil && s.t.Info() == nil {
+		return
+	}
 	if len(list) == 0 || s.e.cfg.Tracker == nil || s.e.cfg.Offline || s.paused || s.ann != nil {
 		return
 	}
