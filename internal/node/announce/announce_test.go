@@ -98,6 +98,12 @@ func state(s *share, a *Announcer, url string) (st *Status, next time.Duration) 
 	return st, next
 }
 
+// pass lets virtual time go by.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
 // TestEvents: started once, then at the interval, completed at once, stopped at the end.
 func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -111,7 +117,7 @@ func TestEvents(t *testing.T) {
 		if other, _ := state(s, a, "b"); other != nil || next != 30*time.Minute {
 			t.Errorf("next in %v", next)
 		}
-		time.Sleep(31 * time.Minute)
+		pass(31 * time.Minute)
 		c.expect(t, "30m0s a - 1")
 		a.Completed()
 		synctest.Wait()
@@ -147,18 +153,17 @@ func TestTiers(t *testing.T) {
 		synctest.Wait()
 		c.expect(t, "0s a started 1")
 		c.set(func() { c.down["a"] = errors.New("down") })
-		time.Sleep(30 * time.Minute)
-		synctest.Wait()
+		pass(30 * time.Minute)
 		c.expect(t, "30m0s a - 1", "30m0s b started 1")
 		if st, _ := state(s, a, "a"); st.OK || st.Message != "down" {
 			t.Errorf("state %+v", st)
 		}
 		c.set(func() { c.down["b"] = &tracker.Failure{Reason: "no", Never: true} })
-		time.Sleep(30*time.Minute + 29*time.Second)
+		pass(30*time.Minute + 29*time.Second)
 		c.expect(t, "1h0m0s a - 1", "1h0m0s b - 1")
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		c.expect(t, "1h0m30s a - 1")
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		c.expect(t, "1h1m30s a - 1")
 		a.Stop(s.facts)
 		a.Wait()

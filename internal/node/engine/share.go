@@ -106,12 +106,7 @@ type baseTotals struct{ down, up, wasted int64 }
 // totals are what was counted before this start and by connections that are gone.
 type totals struct {
 	down, up int64
-	sources  map[netip.AddrPort]*source
-}
-
-type source struct {
-	client string
-	bytes  int64
+	sources  link.Ledger
 }
 
 type msgKind uint8
@@ -422,15 +417,7 @@ func (s *Share) connDown(c *conn, err error) {
 func (s *Share) remember(c *conn) {
 	s.totals.down += c.blocksIn
 	s.totals.up += c.blocksOut
-	if c.blocksIn == 0 || len(s.totals.sources) >= 1000 {
-		return
-	}
-	src := s.totals.sources[c.Addr]
-	if src == nil {
-		src = &source{}
-		s.totals.sources[c.Addr] = src
-	}
-	src.client, src.bytes = c.client(), src.bytes+c.blocksIn
+	s.totals.sources.Add(c.source())
 }
 
 func (s *Share) touch(c *conn) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
-	"sort"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"shoal/internal/core/swarm"
 	"shoal/internal/node/announce"
 	"shoal/internal/node/files"
+	"shoal/internal/node/link"
 )
 
 // Status is one share at one moment.
@@ -42,11 +42,7 @@ type Status struct {
 }
 
 // Source is a peer that gave data.
-type Source struct {
-	Addr   netip.AddrPort
-	Client string
-	Bytes  int64
-}
+type Source = link.Source
 
 // TrackerStatus is what one tracker last said.
 type TrackerStatus = announce.Status
@@ -166,33 +162,16 @@ func (s *Share) progress(st *Status) {
 
 // sources lists who gave data, most first.
 func (s *Share) sources() []Source {
-	all := make(map[netip.AddrPort]*source, len(s.totals.sources))
-	for a, x := range s.totals.sources {
-		cp := *x
-		all[a] = &cp
-	}
+	var now []Source
 	for _, c := range s.conns {
-		if c == nil || !c.up || c.blocksIn == 0 {
-			continue
-		}
-		if x := all[c.Addr]; x != nil {
-			x.bytes += c.blocksIn
-		} else {
-			all[c.Addr] = &source{client: c.client(), bytes: c.blocksIn}
+		if c != nil && c.up {
+			now = append(now, c.source())
 		}
 	}
-	var list []Source
-	for a, x := range all {
-		list = append(list, Source{Addr: a, Client: x.client, Bytes: x.bytes})
-	}
-	sort.Slice(list, func(i, j int) bool {
-		if list[i].Bytes != list[j].Bytes {
-			return list[i].Bytes > list[j].Bytes
-		}
-		return list[i].Addr.Compare(list[j].Addr) < 0
-	})
-	return list[:min(len(list), 100)]
+	return s.totals.sources.With(now).List()
 }
+
+func (c *conn) source() Source { return Source{Addr: c.Addr, Client: c.client(), Bytes: c.blocksIn} }
 
 func (s *Share) bytesLeft() int64 {
 	if s.meta == nil || s.t.Info() == nil {

@@ -8,5 +8,6 @@
 // It never judges what a message means for the share: that is core/swarm's. It keeps what
 // one peer can make this process hold: two batches of messages, a bounded frame, and
 // chunks of a pool that all connections share (pool.go). Bandwidth limits are kept here
-// too (limit.go).
+// too (limit.go), and what is to be remembered of its connections: rates (meter.go), who gave
+// how much (ledger.go), what was told about others (pex.go).
 package link
