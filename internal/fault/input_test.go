@@ -210,6 +210,7 @@ func TestBadArguments(t *testing.T) {
 	l := lab(t)
 	path := file(t, "f.bin", 1000)
 	hash := strings.Repeat("ab", 20)
+	unknown := strings.Repeat("ef", 20)
 	good := "magnet:?xt=urn:btih:" + hash
 	out := t.TempDir()
 	link := func(s string, exit int) bad { return bad{s, []string{"get", s, "-o", out}, exit} }
@@ -232,8 +233,8 @@ func TestBadArguments(t *testing.T) {
 		{"bad tracker", []string{"share", path, "--tracker", "nonsense"}, 2}, {"tracker by ftp", []string{"share", path, "--tracker", "ftp://127.0.0.1/announce"}, 2},
 		{"a device", []string{"share", "/dev/zero"}, 6}, {"nothing to share", []string{"share", filepath.Join(out, "nothing")}, 5},
 		{"name of two", []string{"share", path, path, "--name", "x"}, 2},
-		{"no such share", []string{"show", "nothing"}, 3}, {"no such hash", []string{"rm", hash}, 3}, {"nothing to verify", []string{"verify", hash}, 3},
-		{"nothing to pause", []string{"pause", hash}, 3}, {"no torrent", []string{"torrent", hash, "-o", filepath.Join(out, "x")}, 3},
+		{"no such share", []string{"show", "nothing"}, 3}, {"no such hash", []string{"rm", unknown}, 3}, {"nothing to verify", []string{"verify", unknown}, 3},
+		{"nothing to pause", []string{"pause", unknown}, 3}, {"no torrent", []string{"torrent", unknown, "-o", filepath.Join(out, "x")}, 3},
 		{"bad limit", []string{"limit", "--up", "x"}, 2}, {"fsck of nothing", []string{"fsck", "extra"}, 2},
 	})
 	if left := list(t, out); len(left) != 0 {
