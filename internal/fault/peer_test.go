@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -214,14 +213,6 @@ func (l *link) frame() (wire.ID, []byte, error) {
 
 // drain reads until the connection ends.
 func (l *link) drain() { _, _ = io.Copy(io.Discard, l.in) }
-
-// closedWithin tells whether the other side ends the connection in time.
-func (l *link) closedWithin(d time.Duration) bool {
-	_ = l.SetReadDeadline(time.Now().Add(d))
-	_, err := io.Copy(io.Discard, l.in)
-	var ne net.Error
-	return !(errors.As(err, &ne) && ne.Timeout())
-}
 
 // greet says that the peer has everything and lets shoal ask.
 func (l *link) greet() error {

@@ -21,6 +21,12 @@ const pairTime = 60 * time.Second
 // pieceLength of the torrents made here: small, so that there are many pieces.
 const pieceLength = 64 << 10
 
+// wholeFiles is a piece length beneath which every file here fits in one piece. libtorrent
+// 2.0.8 stops a hybrid that it fetches by link, as one whose hashes disagree, when piece
+// layers come between a piece's v1 verdict and its being written; with such pieces there
+// are no layers to come. How layers are fetched is seen with v2.
+const wholeFiles = 16 << 20
+
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
@@ -146,9 +152,9 @@ func content(t *testing.T, single bool) (dir, name string) {
 }
 
 // torrent makes a torrent with libtorrent, which knows all formats.
-func torrent(ctx context.Context, t *testing.T, path string, f clients.Format, tracker string) (string, clients.Made) {
+func torrent(ctx context.Context, t *testing.T, r clients.MakeRequest) (string, clients.Made) {
 	t.Helper()
-	r := clients.MakeRequest{Path: path, Out: filepath.Join(t.TempDir(), "t.torrent"), Format: f, Piece: pieceLength, Tracker: tracker}
+	r.Out = filepath.Join(t.TempDir(), "t.torrent")
 	for _, m := range clients.Makers() {
 		if m.Name != "libtorrent" {
 			continue

@@ -28,7 +28,11 @@ func exchange(t *testing.T, seed, leech *clients.Client, f clients.Format, magne
 		}
 		announce = p.Tracker.URL()
 	}
-	path, made := torrent(ctx, t, filepath.Join(dir, name), f, announce)
+	r := clients.MakeRequest{Path: filepath.Join(dir, name), Format: f, Piece: pieceLength, Tracker: announce}
+	if magnet && f == clients.Hybrid {
+		r.Piece = wholeFiles
+	}
+	path, made := torrent(ctx, t, r)
 	to := t.TempDir()
 	p.SeedJob = clients.Job{Dir: dir, Torrent: path}
 	p.LeechJob = clients.Job{Dir: to, Torrent: path}

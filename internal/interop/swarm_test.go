@@ -28,7 +28,7 @@ func mixedSwarm(t *testing.T, seed *clients.Client, leeches []*clients.Client) {
 		t.Fatal(err)
 	}
 	dir, name := content(t, false)
-	path, _ := torrent(ctx, t, filepath.Join(dir, name), clients.V1, tracker.URL())
+	path, _ := torrent(ctx, t, clients.MakeRequest{Path: filepath.Join(dir, name), Format: clients.V1, Piece: pieceLength, Tracker: tracker.URL()})
 	// The whole content takes the seed about three seconds to send once.
 	first, err := seed.Start(ctx, l, clients.Job{Dir: dir, Torrent: path, Seed: true, Up: 4 << 20})
 	if err != nil {

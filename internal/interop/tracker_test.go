@@ -19,7 +19,7 @@ func viaTracker(t *testing.T, seed, leech *clients.Client, url func(*clients.Ope
 	ctx, l := deadline(t, pairTime), lab(t)
 	tracker := clients.NewOpenTracker(l)
 	dir, name := content(t, false)
-	path, made := torrent(ctx, t, filepath.Join(dir, name), clients.V1, url(tracker))
+	path, made := torrent(ctx, t, clients.MakeRequest{Path: filepath.Join(dir, name), Format: clients.V1, Piece: pieceLength, Tracker: url(tracker)})
 	if err := tracker.Start(ctx, made.V1); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestAnnounceEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir, name := content(t, true)
-	path, _ := torrent(ctx, t, filepath.Join(dir, name), clients.V1, tracker.URL())
+	path, _ := torrent(ctx, t, clients.MakeRequest{Path: filepath.Join(dir, name), Format: clients.V1, Piece: pieceLength, Tracker: tracker.URL()})
 	p := clients.Pair{Seed: clients.Libtorrent(), Leech: clients.Shoal(), Tracker: tracker,
 		SeedJob: clients.Job{Dir: dir, Torrent: path}, LeechJob: clients.Job{Dir: t.TempDir(), Torrent: path}}
 	_, node, err := p.Start(ctx, l)

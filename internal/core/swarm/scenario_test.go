@@ -50,10 +50,11 @@ func TestWorldSameSeedSameTrace(t *testing.T) {
 		w.run(10 * time.Minute)
 		return w.trace.Sum64()
 	}
-	if trace(7) != trace(7) {
+	first, again := trace(7), trace(7)
+	if first != again {
 		t.Error("the same seed leads to two traces")
 	}
-	if trace(7) == trace(8) {
+	if first == trace(8) {
 		t.Error("two seeds lead to the same trace")
 	}
 }
