@@ -253,8 +253,8 @@ func TestDontHaveAndHaveAreCheap(t *testing.T) {
 	for range 3 {
 		s.do(about(GotDontHave, 1, 5), about(GotHave, 1, 5))
 		// Becoming a seed and ceasing to be one are what costs the walk.
-		if v := s.t.Peer(1); v.Seed || v.Have != 64 {
-			t.Errorf("%d pieces, seed %t: counted as a seed again", v.Have, v.Seed)
+		if p := s.t.peers[1]; p.seed || p.nBits != 64 {
+			t.Errorf("%d pieces, seed %t: counted as a seed again", p.nBits, p.seed)
 		}
 	}
 }
