@@ -99,6 +99,7 @@ func (t *T) pieceGood(e *Event) {
 	}
 	if o := t.opened(p); o != nil {
 		if o.full {
+			t.prove(o)
 			t.endParole(o)
 			t.shut(o)
 		} else {
@@ -150,6 +151,16 @@ func (t *T) bySender(s sender) *peer {
 		}
 	}
 	return nil
+}
+
+// prove notes who had a part in a good piece: until then what is asked of a peer at a time
+// is bounded, for all of it may be in vain.
+func (t *T) prove(o *openPiece) {
+	for _, k := range o.senders {
+		if q := t.bySender(k); q != nil && !q.proven {
+			q.proven, q.dirty = true, true
+		}
+	}
 }
 
 // endParole clears a peer that fetched a whole good piece alone.

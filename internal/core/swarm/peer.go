@@ -49,6 +49,7 @@ type peer struct {
 	ghosts    []request // taken back, may still be answered
 	cur       *openPiece
 	strays    int
+	proven    bool // had a part in a good piece
 	parole    int // had a part in a piece that failed: so many whole pieces it fetches alone until it is cleared
 	offences  int // failed pieces it had a part in
 	win       window

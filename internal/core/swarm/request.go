@@ -68,7 +68,11 @@ func (t *T) room(p *peer) int {
 	case p.snubbed:
 		return 1 - p.pending()
 	}
-	return min(p.win.size, p.reqQ) - p.pending()
+	size := min(p.win.size, p.reqQ)
+	if !p.proven {
+		size = min(size, max(unprovenMost, t.blocksOf(0)))
+	}
+	return size - p.pending()
 }
 
 func (t *T) fill(p *peer) {

@@ -17,6 +17,7 @@ const (
 	maxRequest     = 128 << 10              // longest block we serve (limits card)
 	maxGhosts      = 2048                   // requests taken back that may still be answered
 	maxStrays      = 64                     // blocks nobody asked for, or refusals of what was not asked, before the peer is dropped
+	unprovenMost   = 64                     // requests out at a peer of which no piece has been good yet, or a whole piece
 	maxSuggested   = 16                     // suggestions kept per peer
 	fastSetSize    = 10                     // BEP 6 allowed fast pieces given to a peer with few pieces
 	chokeInterval  = 10 * time.Second       // BEP 3
