@@ -50,8 +50,8 @@ type peer struct {
 	cur       *openPiece
 	strays    int
 	proven    bool // had a part in a good piece
-	parole    int // had a part in a piece that failed: so many whole pieces it fetches alone until it is cleared
-	offences  int // failed pieces it had a part in
+	parole    int  // had a part in a piece that failed: so many whole pieces it fetches alone until it is cleared
+	offences  int  // failed pieces it had a part in
 	win       window
 	down, up  meter
 	snubbed   bool
