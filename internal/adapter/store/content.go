@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -130,7 +131,20 @@ func Open(m *metainfo.Metainfo, dir string, o Options) (*Content, error) {
 		}
 	}
 	c.resume(o)
+	if !o.InPlace && (o.Resume == nil || !bytes.Equal(o.Resume.Have, o.Resume.Synced)) {
+		c.distrust()
+	}
 	return c, nil
+}
+
+// distrust has the next Sync flush every file that is there: what an earlier run wrote may
+// still be in the page cache alone, also where it is verified now.
+func (c *Content) distrust() {
+	for i := range c.files {
+		if c.real(i) && place(c.files[i].where.Load()) != absent {
+			c.wrote(i)
+		}
+	}
 }
 
 // real reports whether file i has a place on disk: neither a pad nor a link.
