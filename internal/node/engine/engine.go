@@ -42,7 +42,7 @@ type Config struct {
 	Reserve       func(total int64) int64 // bytes of a disk to leave free
 	Up, Down      int64                   // bytes a second, 0 = no limit
 	OpenFiles     int                     // most files of shares open at a time, 0 = 256
-	ParkAfter     time.Duration           // quiet time after which a share is parked, 0 = 2 s
+	ParkAfter     time.Duration           // quiet time after which a share is parked, 0 = 1 s
 }
 
 // Engine runs all shares of a node.
@@ -84,7 +84,7 @@ func New(cfg Config) (*Engine, error) {
 	def(&cfg.MaxShareConns, 80)
 	def(&cfg.MaxDialling, 16)
 	if cfg.ParkAfter == 0 {
-		cfg.ParkAfter = 2 * time.Second
+		cfg.ParkAfter = time.Second
 	}
 	if cfg.Reserve == nil {
 		cfg.Reserve = store.Reserve

@@ -42,12 +42,18 @@ func (s *Share) housekeep(now time.Time) {
 		if s.quietSince.IsZero() {
 			s.quietSince = now
 			s.e.pool.Shrink()
-		} else if now.Sub(s.quietSince) > s.e.cfg.ParkAfter {
+		} else if now.Sub(s.quietSince) >= s.parkAfter() {
 			s.park()
 		}
 	} else {
 		s.quietSince = time.Time{}
 	}
+}
+
+// parkAfter is how long a share is quiet before it is parked: the longer, the more files
+// have to be looked at when it wakes.
+func (s *Share) parkAfter() time.Duration {
+	return s.e.cfg.ParkAfter + time.Duration(s.row.Files)*10*time.Millisecond
 }
 
 // lookTime is how often the files of an active share are looked at.
