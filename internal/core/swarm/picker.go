@@ -372,7 +372,7 @@ func (t *T) maxOpen() int {
 	for _, id := range t.live {
 		if p := t.peers[id]; !p.choked && p.interested {
 			n += 2
-			win += p.win.size
+			win += max(p.win.size, p.pending())
 		}
 	}
 	return n + win/t.perPiece()

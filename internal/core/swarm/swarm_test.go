@@ -20,6 +20,37 @@ func TestWorldOneToOne(t *testing.T) {
 	}
 }
 
+// As on a busy machine: leeches come one after the other, so that the first has all of the
+// seed for a moment, and every node stalls now and then.
+func TestWorldOneToEightOneByOne(t *testing.T) {
+	const rate, length, nodes = 20e6, 256 << 20, 8
+	bound := max(length/rate, nodes*length/(rate*(nodes+1)))
+	seeds(t, 8, func(t *testing.T, seed uint64) {
+		w := newWorld(t, seed, share(t, length, 256<<10))
+		w.every = 50_000
+		for i := range nodes + 1 {
+			w.add(traits{seed: i == 0, latency: 300 * time.Microsecond, rate: 1e9, limit: rate, stalls: 20 * time.Millisecond})
+		}
+		for i := 1; i <= nodes; i++ {
+			w.after(time.Duration(i)*40*time.Millisecond, func() {
+				for j := range i {
+					w.connect(w.nodes[i], w.nodes[j])
+				}
+			})
+		}
+		w.run(10 * time.Minute)
+		last := time.Duration(0)
+		for _, n := range w.nodes {
+			last = max(last, n.done)
+		}
+		ratio, copies := last.Seconds()/bound, float64(w.nodes[0].sent)/length
+		t.Logf("last after %.2f s = %.3f × the bound; the seed sent %.3f copies", last.Seconds(), ratio, copies)
+		if ratio > 1.05 || copies > 1.05 {
+			t.Errorf("the last finished after %.3f × the bound; the seed sent %.3f copies", ratio, copies)
+		}
+	})
+}
+
 // The headline: one seed feeds eight at 20 MB/s each.
 func TestWorldOneToEight(t *testing.T) {
 	const rate, length, nodes = 20e6, 256 << 20, 8

@@ -11,13 +11,16 @@ import (
 const (
 	windowStart = 16
 	windowMin   = 2
-	rateRounds  = 8                     // the bandwidth is the best of so many round trips
-	flatRounds  = 3                     // so many without growth end the doubling
-	growth      = 1.25                  // what counts as growth
-	queueTime   = time.Second           // a wait so much longer than the least one ends the doubling too
-	lapse       = 50 * time.Millisecond // the sender's own scheduling: other peers' turns, disk, limits in ticks
-	delayExpiry = 30 * time.Second      // after which the least delay is measured anew
-	probeRounds = 2                     // so many round trips with a short queue at the peer, else its own length would be measured
+	rateRounds  = 8                      // the bandwidth is the best of so many round trips
+	roundLeast  = 100 * time.Millisecond // a round lasts longer, or the rate in a burst would be measured
+	roundMost   = 500 * time.Millisecond // a round lasts no longer, unless the line does: a long queue would keep rates of long ago
+	burstTime   = 200 * time.Millisecond // a burst of a limit in ticks is shorter
+	flatRounds  = 3                      // so many without growth end the doubling
+	growth      = 1.25                   // what counts as growth
+	queueTime   = time.Second            // a wait so much longer than the least one ends the doubling too
+	lapse       = 50 * time.Millisecond  // the sender's own scheduling: other peers' turns, disk, limits in ticks
+	delayExpiry = 30 * time.Second       // after which the least delay is measured anew
+	probeRounds = 2                      // so many round trips with a short queue at the peer, else its own length would be measured
 )
 
 // window sizes the requests outstanding at one peer.
@@ -26,6 +29,8 @@ type window struct {
 	slow       bool // still doubling
 	delay      time.Duration
 	delayAt    time.Duration
+	began      time.Duration // when the first block came
+	total      int64         // bytes since
 	roundStart time.Duration
 	roundBytes int64
 	rates      [rateRounds]float64
@@ -51,8 +56,12 @@ func (w *window) block(now, asked time.Duration, n uint32) {
 		w.delay, w.delayAt = d, now
 	}
 	w.roundBytes += int64(n)
+	if w.began == 0 {
+		w.began, w.total = now, 0
+	}
+	w.total += int64(n)
 	if w.slow {
-		w.size = min(w.size+1, maxQueue)
+		w.size = max(min(w.size+1, w.startMost(now)), windowMin)
 	}
 	if w.roundStart == 0 {
 		w.roundStart, w.roundBytes = now, 0
@@ -61,12 +70,23 @@ func (w *window) block(now, asked time.Duration, n uint32) {
 	if now <= w.roundStart {
 		return
 	}
-	if w.slow && d > 2*w.delay+queueTime {
-		w.slow = false // what grows is the queue at the peer
-		w.round(now)
-	} else if asked >= w.roundStart {
-		w.round(now)
+	long := now - w.roundStart
+	if long < roundLeast || asked < w.roundStart && long < max(roundMost, 2*w.delay) {
+		return
 	}
+	if d > 2*w.delay+queueTime {
+		// What grows is the queue at the peer: it does not keep up the rates of before.
+		w.slow = false
+		clear(w.rates[:])
+	}
+	w.round(now)
+}
+
+// startMost bounds the doubling by what came so far: a limit in ticks lets a burst
+// through that says nothing about the rate after it.
+func (w *window) startMost(now time.Duration) int {
+	rate := float64(w.total) / max(now-w.began, burstTime).Seconds()
+	return min(max(2*int(rate*(2*w.delay+lapse).Seconds()/blockLen), 2*windowStart), maxQueue)
 }
 
 // round ends a round trip: everything asked at its start has come.
@@ -100,7 +120,7 @@ func (w *window) round(now time.Duration) {
 }
 
 // idle forgets a round that was cut by a choke or by having nothing to ask.
-func (w *window) idle() { w.roundStart, w.roundBytes = 0, 0 }
+func (w *window) idle() { w.began, w.roundStart, w.roundBytes = 0, 0, 0 }
 
 // meter is a rate with exponential forgetting.
 type meter struct {

@@ -51,6 +51,40 @@ func TestWindowFollowsBandwidthTimesDelay(t *testing.T) {
 	}
 }
 
+// A sender that is quick at first and then gives its line to others must not be left with a
+// queue of minutes: what is asked of it there is not asked of those who could send it now.
+func TestWindowForgetsAFastStart(t *testing.T) {
+	var w window
+	w.init()
+	now, asked := time.Millisecond, []time.Duration{}
+	for range w.size {
+		asked = append(asked, now)
+	}
+	got := func(every time.Duration) {
+		now += every
+		w.block(now, asked[0], blockLen)
+		asked = asked[1:]
+		for len(asked) < w.size {
+			asked = append(asked, now)
+		}
+	}
+	for range 128 { // 2 MiB in 2.6 ms: a burst that the sender's limit lets through
+		got(20 * time.Microsecond)
+	}
+	if queue := time.Duration(len(asked)) * 800 * time.Microsecond; queue > 500*time.Millisecond {
+		t.Errorf("after a burst %d blocks are asked for: %v at 20 MB/s", len(asked), queue)
+	}
+	for range 2000 { // 1.6 s at 20 MB/s
+		got(800 * time.Microsecond)
+	}
+	for range 800 { // 5 s at 2.6 MB/s
+		got(6250 * time.Microsecond)
+	}
+	if queue := time.Duration(len(asked)) * 6250 * time.Microsecond; queue > 500*time.Millisecond {
+		t.Errorf("%d blocks are asked for: %v at 2.6 MB/s", len(asked), queue)
+	}
+}
+
 // Pieces whose length is no multiple of a block: files that end in them (v2), padding that
 // is not asked for (hybrid), pieces shorter than a block (v1).
 func TestWorldOddPieces(t *testing.T) {

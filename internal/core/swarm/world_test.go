@@ -63,6 +63,7 @@ type traits struct {
 	prio     func(p int) uint8
 	noDigest bool // the driver has no digests at PieceGood
 	slots    int
+	stalls   time.Duration // now and then the node does nothing for up to so long
 }
 
 // node is a T with what a driver would keep for it.
@@ -84,9 +85,10 @@ type node struct {
 	bad     map[int]int // verdicts of bad pieces, by who had a part
 	banned  map[int]bool
 	asked   int
-	dup     int64 // bytes that came and were thrown away
-	sent    int64 // bytes of blocks
-	lost    bool  // it lost pieces that others may still believe in
+	dup     int64         // bytes that came and were thrown away
+	sent    int64         // bytes of blocks
+	asleep  bool // it stalls
+	lost    bool // it lost pieces that others may still believe in
 }
 
 // link is one side of a connection.
@@ -203,6 +205,7 @@ func (n *node) cut(slot Peer) {
 	}{{n, slot}, {far, farSlot}} {
 		x.n.links[x.s].up = false
 		x.n.w.after(0, func() {
+			x.n.asleep = false
 			x.n.in.List = append(x.n.in.List, Event{Kind: PeerDown, Peer: x.s})
 			x.n.step()
 			x.n.links[x.s] = nil
@@ -212,6 +215,14 @@ func (n *node) cut(slot Peer) {
 
 // step runs the T on what is in its inbox and does what it says, as the engine does.
 func (n *node) step() {
+	if n.asleep {
+		return
+	}
+	if n.traits.stalls > 0 && n.w.rng.IntN(200) == 0 {
+		n.asleep = true
+		n.w.after(time.Duration(n.w.rng.Int64N(int64(n.traits.stalls))), func() { n.asleep = false; n.step() })
+		return
+	}
 	for {
 		n.w.steps++
 		n.t.Step(epoch.Add(n.w.now), &n.in, &n.out)
