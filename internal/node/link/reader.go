@@ -83,40 +83,36 @@ func (r *reader) fill() error {
 
 // room sees to it that the frame at hand fits and that a read is worth its while.
 func (r *reader) room() error {
-	part := r.end - r.start
-	need, err := r.need()
+	need, block, err := r.need()
 	if err != nil {
 		return err
 	}
 	if r.ck == nil {
-		if r.c.hot.Load() || need < 0 {
-			return r.toChunk(part)
+		if r.c.hot.Load() || block {
+			return r.toChunk(need)
 		}
 		r.compact(need)
 		return nil
 	}
-	if part == 0 && !r.c.hot.Load() {
+	if r.start == r.end && !r.c.hot.Load() {
 		r.ck.Release()
 		r.ck, r.buf, r.start, r.end = nil, make([]byte, smallBuffer), 0, 0
 		return nil
 	}
-	if r.start+max(need, 0) > len(r.buf) || len(r.buf)-r.end < 8<<10 {
-		return r.toChunk(part)
+	if r.start+need > len(r.buf) || len(r.buf)-r.end < 8<<10 {
+		return r.toChunk(need)
 	}
 	return nil
 }
 
-// need is the length of the frame that is not whole yet, 0 if unknown, -1 if it is a
-// block that came while none was expected and so needs a chunk.
-func (r *reader) need() (int, error) {
+// need is the length of the frame that is not whole yet, 0 if unknown, and whether it is a
+// block, which needs a chunk even if none was expected.
+func (r *reader) need() (length int, block bool, err error) {
 	n, id, ok, err := wire.Peek(r.buf[r.start:r.end], int(r.c.maxFrame.Load()))
 	if err != nil || !ok {
-		return 0, err
+		return 0, false, err
 	}
-	if id == wire.Piece && n > 0 && r.ck == nil {
-		return -1, nil
-	}
-	return n + 4, nil
+	return n + 4, id == wire.Piece && n > 0, nil
 }
 
 // compact moves the unparsed bytes to the front of the small buffer, which grows as the
@@ -135,13 +131,16 @@ func (r *reader) compact(need int) {
 	}
 }
 
-// toChunk goes on in a new chunk, taking the unparsed bytes along.
-func (r *reader) toChunk(part int) error {
-	ck := r.c.shared.Pool.Get(part > smallChunk || r.last >= smallChunk/2)
+// toChunk goes on in a new chunk with room for a frame of need bytes, taking the unparsed
+// bytes along. No block needs a large one: where none is to be had, the frame is too long.
+func (r *reader) toChunk(need int) error {
+	part := r.end - r.start
+	need = max(need, part)
+	ck := r.c.shared.Pool.Get(need > smallChunk || r.last >= smallChunk/2)
 	if ck == nil {
 		return ErrGone
 	}
-	if part > len(ck.buf) {
+	if need > len(ck.buf) {
 		ck.Release()
 		return wire.ErrTooLong
 	}
@@ -191,7 +190,7 @@ func (r *reader) parse(b *Batch) error {
 // lateBlock takes a whole block that lies in the small buffer: it is moved to a chunk of
 // its own.
 func (r *reader) lateBlock(b *Batch) error {
-	if err := r.toChunk(r.end - r.start); err != nil {
+	if err := r.toChunk(0); err != nil {
 		return err
 	}
 	return r.parse(b)
