@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -363,6 +364,28 @@ func TestRefusedOuter(t *testing.T) {
 		"an info dictionary by itself": enc(info),
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, b) })
+	}
+}
+
+// A folder of a tree is written once, but is part of the path of every file below it: what is small as a .torrent must
+// not become large by that, nor slow.
+func TestTreeOfLongFoldersIsRefused(t *testing.T) {
+	root, _ := blocksRoot(1, 1)
+	for name, folder := range map[string]string{"one component": strings.Repeat("x", 1<<20), "not safe": strings.Repeat("\n", 1<<20)} {
+		var files dict
+		for n := range 1000 {
+			files = append(files, fmt.Sprintf("%04d", n), treeFile(1, root))
+		}
+		b := torrent(v2Tree().with("file tree", dict{folder, files}))
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			refused(t, b)
+			runtime.ReadMemStats(&after)
+			if took := after.TotalAlloc - before.TotalAlloc; took > 8*MaxSize {
+				t.Errorf("%d bytes of metainfo took %d", len(b), took)
+			}
+		})
 	}
 }
 

@@ -218,6 +218,8 @@ func (i *Info) add(f File) error {
 // paths builds the Path of files: strings are shared with the file before, slices are cut from larger ones.
 type paths struct {
 	before []string // the path that was built last
+	raw    [][]byte // its components as they are in the metainfo
+	total  int      // bytes of all paths so far, each written out, as v1 has them
 	free   []string
 	size   int
 }
@@ -241,15 +243,20 @@ func (p *paths) set(f *File, components [][]byte) error {
 	if len(components) > MaxDepth {
 		return refuse("a path has %d components, more than %d", len(components), MaxDepth)
 	}
+	for _, c := range components {
+		p.total += len(c) + 1
+	}
+	if p.total > MaxSize { // a folder of a tree counts for every file below it: v1 could not be as large either
+		return refuse("the paths of all files together are longer than %d bytes", MaxSize)
+	}
 	path, changed, size := p.slice(len(components)), false, len(components)-1
 	for n, c := range components {
-		if n < len(p.before) && p.before[n] == string(c) {
+		if n < len(p.raw) && bytes.Equal(p.raw[n], c) {
 			path[n] = p.before[n]
 		} else {
-			raw := string(c)
-			path[n] = SafeName(raw)
-			changed = changed || path[n] != raw
+			path[n] = SafeName(string(c))
 		}
+		changed = changed || path[n] != string(c)
 		size += len(path[n])
 	}
 	if size > MaxPath {
@@ -258,7 +265,7 @@ func (p *paths) set(f *File, components [][]byte) error {
 	if changed {
 		f.Raw = string(bytes.Join(components, []byte("/")))
 	}
-	f.Path, p.before = path, path
+	f.Path, p.before, p.raw = path, path, append(p.raw[:0], components...)
 	return nil
 }
 
