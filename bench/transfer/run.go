@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -72,11 +73,11 @@ func (b *bench) measureRun(ctx context.Context, r row, c cell, number int) (res 
 
 func (b *bench) transfer(ctx context.Context, r row, c cell, res *result) (err error) {
 	p := b.places[c.store]
-	dst := filepath.Join(p.root, "dst")
-	defer os.RemoveAll(dst)
-	if err := os.MkdirAll(dst, 0o755); err != nil {
+	dst, err := os.MkdirTemp(p.root, "dst-")
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, measure.Empty(dst)) }()
 	// Yesterday's writes and a cold cache are nobody's fault.
 	if _, err := measure.Sync(p.root); err != nil {
 		return err
