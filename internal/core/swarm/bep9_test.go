@@ -36,20 +36,59 @@ func TestBEP9_RejectMeansThatThePeerLacksIt(t *testing.T) {
 	s := newStage(t, nil, nil, Config{})
 	s.peer(1, Extended)
 	s.peer(2, Extended)
-	s.do(size(1, MetaPieceLen), size(2, MetaPieceLen))
-	s.want(s.do(about(GotMetaReject, 1, 0)), "meta request 2 0")
+	s.want(s.do(size(1, MetaPieceLen), about(GotMetaReject, 1, 0), size(2, MetaPieceLen)), "meta request 1 0, meta request 2 0")
 	s.want(s.do(about(GotMetaReject, 2, 0)), "")
 	if got := s.wait(metaTimeout + 2*time.Second); !strings.HasPrefix(got, "meta request") {
 		t.Errorf("nobody is asked again: %q", got)
 	}
 }
 
-func TestBEP9_SilentPeerIsReplaced(t *testing.T) {
+// A part that does not come at once is asked of somebody who has nothing to do, and of one
+// more each time that it takes too long.
+func TestBEP9_SilentPeersHoldNothingUp(t *testing.T) {
+	s := newStage(t, nil, nil, Config{})
+	for id := range Peer(4) {
+		s.peer(id, Extended)
+	}
+	s.want(s.do(size(0, MetaPieceLen), size(1, MetaPieceLen), size(2, MetaPieceLen)), "meta request 0 0, meta request 1 0")
+	s.want(s.wait(2*metaSlow), "meta request 2 0")
+	s.want(s.do(part(2, 0, MetaPieceLen)), "meta complete 16384")
+	s.want(s.do(part(1, 0, MetaPieceLen)), "")
+}
+
+func TestBEP9_BusyPeerIsAskedForASlowPart(t *testing.T) {
+	s := newStage(t, nil, nil, Config{})
+	const n = 3 * MetaPieceLen
+	s.peer(1, Extended)
+	s.peer(2, Extended)
+	s.do(size(1, n))
+	s.want(s.do(size(2, n)), "meta request 2 0, meta request 2 1, meta request 2 2")
+	s.want(s.do(part(2, 0, n), part(2, 1, n)), "")
+	s.want(s.do(part(1, 0, n), part(1, 2, n)), "meta complete 49152")
+}
+
+// A size that somebody made up, who then says nothing, costs a moment.
+func TestBEP9_MadeUpSizeOfASilentPeer(t *testing.T) {
 	s := newStage(t, nil, nil, Config{})
 	s.peer(1, Extended)
 	s.peer(2, Extended)
-	s.do(size(1, MetaPieceLen), size(2, MetaPieceLen))
-	s.want(s.wait(metaTimeout+2*time.Second), "meta request 2 0")
+	s.do(size(1, MetaPieceLen), size(2, 100))
+	s.want(s.wait(metaPatience/2+time.Second), "meta request 2 0")
+}
+
+// One that lies in company and is silent alone does not stop it for long.
+func TestBEP9_SilentAloneIsReplacedSoon(t *testing.T) {
+	const n = 5 * MetaPieceLen
+	s := newStage(t, nil, nil, Config{})
+	s.peer(1, Extended)
+	s.peer(2, Extended)
+	s.do(size(1, n), size(2, n))
+	s.do(part(1, 0, n), part(1, 1, n), part(1, 2, n), part(1, 3, n), part(2, 4, n))
+	s.do(Event{Kind: MetaBad})
+	other := 3 - s.log[0].Peer
+	if got := s.wait(4 * metaSlow); !strings.HasPrefix(got, fmt.Sprintf("meta request %d 0", other)) {
+		t.Errorf("the other is not asked: %q", got)
+	}
 }
 
 func TestBEP9_DataOfAnotherSizeIsAFault(t *testing.T) {

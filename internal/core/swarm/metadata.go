@@ -1,7 +1,6 @@
 package swarm
 
 import (
-	"bytes"
 	"slices"
 	"time"
 )
@@ -10,29 +9,40 @@ import (
 const (
 	MetaPieceLen = 16 << 10
 	MaxMetadata  = 16 << 20 // limits card: the largest seen in the wild is a quarter of it
-	metaTimeout  = 8 * time.Second
-	metaPatience = 15 * time.Second // how long one size is tried before another that is offered; doubles each time
-	metaPerPeer  = 4                // requests outstanding at a peer
+	metaSlow     = time.Second
+	metaTimeout  = 8 * time.Second // without an answer, and how long who gave none is left alone
+	metaPatience = 4 * time.Second // how long one size is tried before another that is offered, half of it without a part; doubles each time
+	metaPerPeer  = 4               // requests outstanding at a peer
 )
 
 // metadata collects the info dictionary from peers. Nothing is allocated for a size
-// that a peer claims: pieces are kept as they come.
+// that a peer claims but a word for each part: parts are kept as they come. A part that is
+// not there after metaSlow is asked of one more peer, at once of one with nothing to do:
+// the first answer counts, and the hash of the whole judges.
 type metadata struct {
 	size     int // what is collected now, 0 = nothing yet
-	parts    [][]byte
+	parts    []metaPart
+	asks     []metaAsk // outstanding, oldest first; at most metaPerPeer of each peer
 	got      int
-	asked    []metaAsk // by piece
-	sources  []sender  // who sent the parts
-	judged   bool      // all came; the driver's verdict is awaited
-	single   bool      // a mixture was wrong: one peer alone is asked
-	solo     Peer      // that peer
+	judged   bool // all came; the driver's verdict is awaited
+	single   bool // a mixture was wrong: one peer alone is asked
+	solo     Peer // that peer
 	begun    time.Duration
+	came     time.Duration // the last part, or begun
 	patience time.Duration
 }
 
+type metaPart struct {
+	data []byte
+	from sender
+	out  int           // peers that are asked for it
+	at   time.Duration // when the last of them was
+}
+
 type metaAsk struct {
-	by Peer
-	at time.Duration
+	by   Peer
+	part uint32
+	at   time.Duration
 }
 
 // drop forgets what was collected.
@@ -43,13 +53,24 @@ func (m *metadata) drop() {
 func (t *T) beginMeta(size int) {
 	m := &t.meta
 	m.drop()
-	n := (size + MetaPieceLen - 1) / MetaPieceLen
-	m.size, m.begun = size, t.now
+	m.size, m.begun, m.came = size, t.now, t.now
 	m.patience = max(m.patience, metaPatience)
-	m.parts, m.asked, m.sources = make([][]byte, n), make([]metaAsk, n), make([]sender, n)
-	for i := range m.asked {
-		m.asked[i].by = NoPeer
-	}
+	m.parts = make([]metaPart, (size+MetaPieceLen-1)/MetaPieceLen)
+}
+
+// asked is the index of an outstanding request, -1 if there is none.
+func (m *metadata) asked(by Peer, part uint32) int {
+	return slices.IndexFunc(m.asks, func(a metaAsk) bool { return a.by == by && a.part == part })
+}
+
+// forget takes back what a peer is asked for.
+func (m *metadata) forget(by Peer) {
+	m.asks = slices.DeleteFunc(m.asks, func(a metaAsk) bool {
+		if a.by == by {
+			m.parts[a.part].out--
+		}
+		return a.by == by
+	})
 }
 
 // leftMeta notes that a peer is gone.
@@ -58,15 +79,11 @@ func (t *T) leftMeta(p *peer) {
 	if m.judged || m.size == 0 {
 		return
 	}
+	m.forget(p.id)
 	if m.solo == p.id {
 		m.drop()
 		t.nextMeta()
 		return
-	}
-	for i := range m.asked {
-		if m.asked[i].by == p.id {
-			m.asked[i].by = NoPeer
-		}
 	}
 	t.askMeta()
 }
@@ -90,8 +107,7 @@ func (t *T) gotMeta(p *peer, e *Event) {
 		p.metaSize = int(e.N)
 		t.nextMeta()
 	case GotMetaReject:
-		if int(e.P) < len(m.asked) && m.asked[e.P].by == p.id && !m.judged {
-			m.asked[e.P].by = NoPeer
+		if !m.judged && m.asked(p.id, e.P) >= 0 {
 			t.shunMeta(p)
 			t.nextMeta()
 		}
@@ -103,6 +119,7 @@ func (t *T) gotMeta(p *peer, e *Event) {
 // shunMeta leaves a peer that refused or was silent alone for a while.
 func (t *T) shunMeta(p *peer) {
 	p.metaRetry = t.now + metaTimeout
+	t.meta.forget(p.id)
 	if t.meta.solo == p.id {
 		t.meta.drop()
 	}
@@ -110,7 +127,8 @@ func (t *T) shunMeta(p *peer) {
 
 func (t *T) gotMetaData(p *peer, e *Event) {
 	m := &t.meta
-	if m.judged || int(e.P) >= len(m.asked) || m.asked[e.P].by != p.id {
+	i := m.asked(p.id, e.P)
+	if m.judged || i < 0 {
 		return
 	}
 	want := min(MetaPieceLen, m.size-int(e.P)*MetaPieceLen)
@@ -118,16 +136,29 @@ func (t *T) gotMetaData(p *peer, e *Event) {
 		t.close(p, ReasonBadMetadata, true)
 		return
 	}
-	m.parts[e.P] = append([]byte(nil), e.Data...)
-	m.sources[e.P] = sender{p.key, p.nth}
-	m.got++
-	m.asked[e.P].by = NoPeer
+	m.asks = slices.Delete(m.asks, i, i+1)
+	for i := range m.asks {
+		if m.asks[i].by == p.id {
+			m.asks[i].at = t.now // it is at it
+		}
+	}
+	x := &m.parts[e.P]
+	x.out--
+	if x.data == nil {
+		x.data, x.from = append([]byte(nil), e.Data...), sender{p.key, p.nth}
+		m.came = t.now
+		m.got++
+	}
 	if m.got < len(m.parts) {
 		t.askMeta()
 		return
 	}
 	m.judged = true
-	t.out.add(Effect{Kind: MetaComplete, Peer: NoPeer, Data: bytes.Join(m.parts, nil)})
+	all := make([]byte, 0, m.size)
+	for i := range m.parts {
+		all = append(all, m.parts[i].data...)
+	}
+	t.out.add(Effect{Kind: MetaComplete, Peer: NoPeer, Data: all})
 }
 
 // metaBad takes the verdict that the dictionary of the last MetaComplete has another
@@ -138,8 +169,8 @@ func (t *T) metaBad() {
 	if !m.judged {
 		return
 	}
-	first := m.sources[0]
-	alone := !slices.ContainsFunc(m.sources, func(s sender) bool { return s.nth != first.nth })
+	first := m.parts[0].from
+	alone := !slices.ContainsFunc(m.parts, func(x metaPart) bool { return x.from.nth != first.nth })
 	m.drop()
 	m.single = true
 	if alone {
@@ -184,7 +215,8 @@ func (t *T) nextMeta() {
 	t.askMeta()
 }
 
-// askMeta asks for parts that nobody is asked for.
+// askMeta asks for parts that nobody is asked for, and a second time for those that are
+// slow to come.
 func (t *T) askMeta() {
 	m := &t.meta
 	if t.info != nil || m.size == 0 || m.judged || t.paused {
@@ -196,36 +228,54 @@ func (t *T) askMeta() {
 			continue
 		}
 		out := 0
-		for _, a := range m.asked {
+		for _, a := range m.asks {
 			if a.by == id {
 				out++
 			}
 		}
-		for i := range m.asked {
-			if out < metaPerPeer && m.parts[i] == nil && m.asked[i].by == NoPeer {
-				m.asked[i] = metaAsk{id, t.now}
-				t.out.sendPiece(SendMetaRequest, id, uint32(i))
-				out++
-			}
-		}
+		out = t.askMetaOf(id, out, func(x *metaPart) bool { return x.out == 0 })
+		idle := out == 0
+		t.askMetaOf(id, out, func(x *metaPart) bool { return idle && x.out == 1 || t.now-x.at >= metaSlow })
 	}
 }
 
-// tickMeta asks others for what did not come in time, and tries another size when there
-// is one: who offered the first may have made it up.
+// askMetaOf asks a peer, of which out parts are outstanding, for those that fit. It
+// returns how many are then.
+func (t *T) askMetaOf(id Peer, out int, fits func(x *metaPart) bool) int {
+	m := &t.meta
+	for i := 0; i < len(m.parts) && out < metaPerPeer; i++ {
+		x := &m.parts[i]
+		if x.data != nil || !fits(x) || x.out > 0 && m.asked(id, uint32(i)) >= 0 {
+			continue
+		}
+		x.out++
+		x.at = t.now
+		m.asks = append(m.asks, metaAsk{id, uint32(i), t.now})
+		t.out.sendPiece(SendMetaRequest, id, uint32(i))
+		out++
+	}
+	return out
+}
+
+// tickMeta leaves those alone who do not answer, and tries another size when there is one:
+// who offered the first may have made it up.
 func (t *T) tickMeta() {
 	m := &t.meta
 	if m.judged {
 		return
 	}
-	for i := 0; i < len(m.asked); i++ {
-		if a := &m.asked[i]; a.by != NoPeer && t.now-a.at > metaTimeout {
-			p := t.peers[a.by]
-			a.by = NoPeer
+	for i := 0; i < len(m.asks); i++ {
+		p := t.peers[m.asks[i].by]
+		limit := metaTimeout
+		if m.solo == p.id { // nobody else is asked meanwhile: soon at first
+			limit = min(metaSlow<<min(p.metaTries, 8), metaTimeout)
+		}
+		if t.now-m.asks[i].at > limit {
 			t.shunMeta(p) // may drop everything
+			i = -1
 		}
 	}
-	if m.size > 0 && (t.now-m.begun > m.patience || !t.metaOffered()) {
+	if m.size > 0 && (t.now-m.begun > m.patience || t.now-m.came > m.patience/2 || !t.metaOffered()) {
 		t.otherSize()
 	}
 	t.nextMeta()
