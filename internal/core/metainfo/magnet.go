@@ -51,7 +51,10 @@ func ParseInfoHash(s string) (InfoHash, error) {
 		_, err = hex.Decode(h.V1[:], []byte(s))
 	case 32:
 		h.Version = V1
-		_, err = base32.StdEncoding.Decode(h.V1[:], []byte(strings.ToUpper(s)))
+		var n int // newlines and padding are no error to Decode
+		if n, err = base32.StdEncoding.Decode(h.V1[:], []byte(strings.ToUpper(s))); n != len(h.V1) {
+			err = base32.CorruptInputError(n)
+		}
 	case 64:
 		h.Version = V2
 		_, err = hex.Decode(h.V2[:], []byte(s))

@@ -59,6 +59,7 @@ func TestMagnetRefused(t *testing.T) {
 		"magnet:?xt=urn:btih:", "magnet:?xt=urn:btih:" + hex1[1:], "magnet:?xt=urn:btih:" + hex1 + "0",
 		"magnet:?xt=urn:btih:g" + hex1[1:], "magnet:?xt=urn:btih:1" + b32[1:], "magnet:?xt=urn:btih:" + hex2,
 		"magnet:?xt=urn:btmh:" + hex2, "magnet:?xt=urn:btmh:1220" + hex2[2:], "magnet:?xt=urn:btmh:1114" + hex2, "magnet:?xt=urn:btmh:1220g" + hex2[1:],
+		"magnet:?xt=urn:btih:" + b32[:31] + "=", "magnet:?xt=urn:btih:" + b32[:24] + "%0A%0A%0A%0A%0A%0A%0A%0A", "magnet:?xt=urn:btih:" + b32[:8] + strings.Repeat("\u017f", 8) + b32[:8],
 		good + "&xt=urn:btih:" + strings.Repeat("0", 40),
 		"magnet:?xt=urn:btmh:1220" + hex2 + "&xt=urn:btmh:1220" + strings.Repeat("0", 64),
 		good + "&dn=%", good + "&dn=%4", good + "&dn=%zz", good + "&%4=x",

@@ -168,7 +168,7 @@ type Metainfo struct {
 	WebSeeds  []string   // BEP 19
 	Comment   string
 	CreatedBy string
-	Created   int64 // Unix seconds; 0 if not said
+	Created   int64 // Unix seconds; 0 if not said, or before 1970 or after 9999
 
 	raw    []byte  // the whole .torrent, if this was parsed from one with nothing missing
 	pieces []byte  // v1 piece hashes: a view of InfoBytes

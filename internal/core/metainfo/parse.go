@@ -10,6 +10,9 @@ import (
 	"shoal/internal/core/bencode"
 )
 
+// maxCreated is the last second of the year 9999: what is later cannot be written as a date (RFC 3339).
+const maxCreated = 253402300799
+
 var parseLimits = bencode.Limits{Depth: maxNesting, Tokens: maxTokens}
 
 // Parse judges a .torrent file. It is strict as the package says; every refusal is an *Error. A newline after the end is
@@ -117,7 +120,9 @@ func parseTop(top bencode.Value, raw []byte) (*Metainfo, error) {
 	if m.Comment == "" {
 		m.Comment = text(k.comment)
 	}
-	m.Created, _ = k.created.Int()
+	if when, _ := k.created.Int(); when > 0 && when <= maxCreated {
+		m.Created = when
+	}
 	return m, m.readLayers(k.layers)
 }
 

@@ -188,6 +188,7 @@ func TestRefused(t *testing.T) {
 		"meta version 1":             v1Single().with("meta version", 1),
 		"meta version 3":             v1Single().with("meta version", 3),
 		"meta version as text":       v1Single().with("meta version", "2"),
+		"meta version as an escape":  v1Single().with("meta version", "\x1b[31m\n"),
 		"no files in the list":       v1Files().with("files", list{}, "pieces", ""),
 		"files as a dictionary":      v1Files().with("files", dict{}),
 		"a file that is a string":    v1Files("a"),
@@ -428,6 +429,11 @@ func TestTrackersAndTheRest(t *testing.T) {
 	m := mustParse(t, enc(dict{"comment", "c\xff", "comment.utf-8", "ć", "created by", "me\xff", "creation date", 12, "info", info}))
 	if m.Comment != "ć" || m.CreatedBy != "me\uFFFD" || m.Created != 12 {
 		t.Errorf("%q %q %d", m.Comment, m.CreatedBy, m.Created)
+	}
+	for when, want := range map[int]int64{-1: 0, 0: 0, 253402300799: 253402300799, 253402300800: 0, 1<<63 - 1: 0} {
+		if m := mustParse(t, enc(dict{"creation date", when, "info", info})); m.Created != want {
+			t.Errorf("creation date %d is read as %d, want %d", when, m.Created, want)
+		}
 	}
 	var urls list
 	for n := range MaxURLs + 5 {

@@ -77,7 +77,7 @@ func readInfoKeys(v bencode.Value) (k infoKeys, version Version, err error) {
 	if k.metaVersion.Kind() != bencode.Invalid {
 		n, ok := k.metaVersion.Int()
 		if !ok || n != 2 {
-			return k, 0, refuse("meta version %.20s is not known here", k.metaVersion.Raw())
+			return k, 0, refuse("meta version %.20q is not known here", k.metaVersion.Raw())
 		}
 		version = V2
 	}
