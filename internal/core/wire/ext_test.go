@@ -113,8 +113,10 @@ func TestExtHandshakeOddValues(t *testing.T) {
 		{"d13:metadata_sizei16777217ee", ExtHandshake{}, false},
 		{"d6:yourip5:abcdee", ExtHandshake{}, false},
 		{"d4:ipv416:aaaaaaaaaaaaaaaae", ExtHandshake{}, false},
+		{"d4:ipv45:aaaaae", ExtHandshake{}, false},
 		{"d4:ipv64:aaaae", ExtHandshake{}, false},
 		{"d6:yourip16:\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x7f\x00\x00\x01e", ExtHandshake{YourIP: netip.MustParseAddr("127.0.0.1")}, false},
+		{"d4:ipv616:\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x7f\x00\x00\x01e", ExtHandshake{}, false}, // no IPv6 address
 		{"d1:v200:" + strings.Repeat("v", 200) + "e", ExtHandshake{Version: strings.Repeat("v", 128)}, false},
 		{"d1:vi1ee", ExtHandshake{}, false},
 		{"d1:pi5e1:mdee", ExtHandshake{Port: 5}, false}, // unsorted
@@ -194,7 +196,11 @@ func TestMetadataRules(t *testing.T) {
 		{"no piece", "d8:msg_typei0ee", false},
 		{"negative piece", "d8:msg_typei0e5:piecei-1ee", false},
 		{"last piece of 16 MiB", "d8:msg_typei0e5:piecei1023ee", true},
-		{"piece beyond 16 MiB", "d8:msg_typei0e5:piecei1024ee", false},
+		{"a request beyond 16 MiB: it is answered, if only by a reject", "d8:msg_typei0e5:piecei1024ee", true},
+		{"a reject beyond 16 MiB", "d8:msg_typei2e5:piecei1024ee", true},
+		{"a request of the last piece there can be", "d8:msg_typei0e5:piecei2147483647ee", true},
+		{"a request of none", "d8:msg_typei0e5:piecei2147483648ee", false},
+		{"data beyond 16 MiB", "d8:msg_typei1e5:piecei1024e10:total_sizei16777217eex", false},
 		{"data without total", "d8:msg_typei1e5:piecei0eex", false},
 		{"negative total", "d8:msg_typei1e5:piecei0e10:total_sizei-1eex", false},
 		{"total zero", "d8:msg_typei1e5:piecei0e10:total_sizei0ee", false},

@@ -71,9 +71,15 @@ func (h *ExtHandshake) Update(body []byte) error {
 	if e, ok := d.Get("e").Int(); ok {
 		h.Encrypt = e != 0
 	}
-	updateAddr(&h.YourIP, d.Get("yourip"), 4, 16)
-	updateAddr(&h.IPv4, d.Get("ipv4"), 4, 4)
-	updateAddr(&h.IPv6, d.Get("ipv6"), 16, 16)
+	if a := compactIP(d.Get("yourip")); a.IsValid() {
+		h.YourIP = a
+	}
+	if a := compactIP(d.Get("ipv4")); a.Is4() {
+		h.IPv4 = a
+	}
+	if a := compactIP(d.Get("ipv6")); a.Is6() {
+		h.IPv6 = a
+	}
 	return nil
 }
 
@@ -101,12 +107,11 @@ func (e *Extensions) names() [5]namedExtension {
 	}
 }
 
-// updateAddr reads a compact address of one of two lengths.
-func updateAddr(a *netip.Addr, v bencode.Value, short, long int) {
-	if b, ok := v.Bytes(); ok && (len(b) == short || len(b) == long) {
-		addr, _ := netip.AddrFromSlice(b)
-		*a = addr.Unmap()
-	}
+// compactIP reads an address of 4 or 16 bytes; one of anything else is not valid.
+func compactIP(v bencode.Value) netip.Addr {
+	b, _ := v.Bytes()
+	a, _ := netip.AddrFromSlice(b)
+	return a.Unmap()
 }
 
 // Client is the name and version that the peer gives itself, printable ASCII of

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"math"
 
 	"shoal/internal/core/bencode"
 )
@@ -29,8 +30,9 @@ type MetadataMsg struct {
 }
 
 // ParseMetadata reads the body of a metadata message. A piece of data is exactly
-// as long as its TotalSize, at most MaxMetadata, makes it. A message of an unknown
-// type is no error and has nothing but its Type.
+// as long as its TotalSize, at most MaxMetadata, makes it; a request may be for a
+// piece that nobody has. A message of an unknown type is no error and has nothing
+// but its Type.
 func ParseMetadata(body []byte) (MetadataMsg, error) {
 	d, n, err := bencode.ParsePrefix(body, extLimits)
 	if err != nil {
@@ -44,7 +46,7 @@ func ParseMetadata(body []byte) (MetadataMsg, error) {
 		return MetadataMsg{Type: MetadataType(max(-1, min(kind, 255)))}, nil
 	}
 	piece, ok := d.Get("piece").Int()
-	if !ok || piece < 0 || piece >= MaxMetadata/MetadataPieceLen {
+	if !ok || piece < 0 || piece > math.MaxInt32 {
 		return MetadataMsg{}, fmt.Errorf("%w: metadata piece %d", ErrMalformed, piece)
 	}
 	m := MetadataMsg{Type: MetadataType(kind), Piece: int(piece)}
