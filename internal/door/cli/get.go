@@ -148,7 +148,7 @@ func (a *app) runGet(ctx context.Context, what string, f getFlags) error {
 		}
 		if f.seed && s.mine() {
 			a.out.say("offering it until Ctrl-C")
-			return a.stay(ctx, s, []api.Created{{InfoHash: sh.InfoHash, Name: g.share.Name}})
+			return a.stay(ctx, s, []api.Created{{InfoHash: g.share.InfoHash, Name: g.share.Name}})
 		}
 		return nil
 	})

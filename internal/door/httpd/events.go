@@ -251,7 +251,7 @@ func (l *listener) event(e api.Event) error {
 		}
 	}
 	h := api.HeadOf(e)
-	if l.id != "" && h.InfoHash != l.id {
+	if l.id != "" && h.InfoHash != l.id && !l.renamed(h.InfoHash) {
 		return nil
 	}
 	if h.Event == api.EventDone && l.id != "" {
@@ -261,6 +261,20 @@ func (l *listener) event(e api.Event) error {
 		l.done = true
 	}
 	return l.out.send(h.Event, e)
+}
+
+// renamed says whether the wanted share goes by this id now: a link that knew the v1
+// hash of a hybrid alone gets the v2 hash with its description.
+func (l *listener) renamed(id string) bool {
+	if len(id) <= len(l.id) {
+		return false
+	}
+	sh, err := l.s.node.Shares.Share(l.ctx, l.id)
+	if err != nil || sh.InfoHash != id {
+		return false
+	}
+	l.id = id
+	return true
 }
 
 // progress sends how far the wanted share is, or every share that is under way;

@@ -56,6 +56,33 @@ func TestWatchingADownload(t *testing.T) {
 	}
 }
 
+// TestWatchingALinkThatIsRenamed: a link that knows the v1 hash of a hybrid alone is
+// named after its v2 hash when its description has come. Who watches it hears on.
+func TestWatchingALinkThatIsRenamed(t *testing.T) {
+	d := openFake(t)
+	made := publish(t, d, "hybrid")
+	n := fakenode.New(d.node.World)
+	other := open(t, n, n.Door())
+	s, err := other.client.Add(t.Context(), api.AddRequest{Link: "magnet:?xt=urn:btih:" + made.InfoHashV1 + "&dn=later", Dir: t.TempDir()})
+	if err != nil || s.InfoHash != made.InfoHashV1 {
+		t.Fatalf("%v %v", s, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var done *api.Done
+	enough := errors.New("enough")
+	err = other.client.Watch(ctx, api.Filter{Share: made.InfoHashV1, Progress: 100 * time.Millisecond}, func(e api.Event) error {
+		if d, ok := e.(*api.Done); ok {
+			done = d
+			return enough
+		}
+		return nil
+	})
+	if done == nil || done.InfoHash != made.InfoHash {
+		t.Errorf("%v: done %+v, want that of %s", err, done, made.InfoHash)
+	}
+}
+
 func TestLongCallsTellTheirProgress(t *testing.T) {
 	d := openFake(t)
 	made := publish(t, d, "file")
