@@ -3,7 +3,6 @@ package announce
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 
 // How trackers are asked.
 const (
-	roundTime = 30 * time.Second // for one whole round over the tiers
+	askTime   = 20 * time.Second // for one tracker: over UDP it is asked again after 15 s (BEP 15)
 	failFirst = 30 * time.Second // wait after a round in which none answered
 	failMost  = 30 * time.Minute
 	numWant   = 80
@@ -32,7 +31,7 @@ type Share interface {
 	// Do runs f in the share's goroutine and waits for it. It returns false, and f may
 	// still run later, if ctx or the goroutine ends first.
 	Do(ctx context.Context, f func()) bool
-	// Facts are what trackers are told now. It is called within Do.
+	// Facts are what trackers are told now. It is called in the share's goroutine.
 	Facts() Facts
 	// Answered takes what a tracker said and the peers that it named. It is called within Do.
 	Answered(st *Status, peers []netip.AddrPort)
@@ -45,7 +44,7 @@ type Facts struct {
 	Port                       uint16
 	Key                        uint32
 	Uploaded, Downloaded, Left int64 // bytes
-	Complete                   bool  // no peers are wanted
+	Complete                   bool  // all that is wanted is here: no peers are asked for
 }
 
 // Status is what one tracker last said.
@@ -59,31 +58,22 @@ type Status struct {
 
 // Announcer asks one share's trackers until Stop or Park.
 type Announcer struct {
-	client Client
+	desk   *Desk
 	share  Share
 	ctx    context.Context
 	cancel context.CancelFunc
 	kick   chan tracker.Event
 	done   chan struct{}
-	last   *Facts // set by Stop before cancel: to be told with `stopped`
+	before []*Announcer // of the same info hash, that are still saying goodbye
+	last   *Facts       // set by Stop before cancel: to be told with `stopped`
 
-	// Owned by run, and by whoever waited for it.
-	tiers   *tracker.Tiers
-	started map[string]bool // trackers that know of us
-	ids     map[string]string
-
-	// Owned by the share's goroutine.
-	next   time.Time
-	states map[string]*Status
+	// Owned by run, and by whoever waited for it; states and next by the share's goroutine.
+	*Past
 }
 
-// Start begins to ask the trackers of those tiers (BEP 12).
-func Start(c Client, tiers [][]string, rng *rand.Rand, share Share) *Announcer {
-	a := &Announcer{client: c, share: share, kick: make(chan tracker.Event, 1), done: make(chan struct{}),
-		tiers: tracker.NewTiers(tiers, rng), started: make(map[string]bool), ids: make(map[string]string),
-		states: make(map[string]*Status)}
+func newAnnouncer(d *Desk, share Share, past *Past) *Announcer {
+	a := &Announcer{desk: d, share: share, kick: make(chan tracker.Event, 1), done: make(chan struct{}), Past: past}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
-	go a.run()
 	return a
 }
 
@@ -95,7 +85,7 @@ func (a *Announcer) Completed() {
 	}
 }
 
-// Next is when trackers are asked next; zero while that is not known. It is for the
+// Next is when trackers are asked next; zero while they are being asked. It is for the
 // share's goroutine, as State is.
 func (a *Announcer) Next() time.Time { return a.next }
 
@@ -103,101 +93,107 @@ func (a *Announcer) Next() time.Time { return a.next }
 func (a *Announcer) State(url string) *Status { return a.states[url] }
 
 // Stop ends the Announcer and has those trackers told `stopped` that know of the share,
-// within StoppedTime. It does not wait: see Wait.
+// within StoppedTime. It does not wait: see Desk.Wait.
 func (a *Announcer) Stop(last Facts) {
 	a.last = &last
+	a.desk.leaves(a)
 	a.cancel()
 }
 
-// Park ends the Announcer without a word and returns the trackers that know of the share.
-func (a *Announcer) Park() (told []string) {
+// Park ends the Announcer without a word; another goes on from what it returns.
+func (a *Announcer) Park() *Past {
 	a.cancel()
 	<-a.done
-	for url := range a.started {
-		told = append(told, url)
+	select {
+	case a.event = <-a.kick:
+	default:
 	}
-	return told
+	return a.Past
 }
-
-// Wait returns when the Announcer has ended and said what Stop made it say.
-func (a *Announcer) Wait() { <-a.done }
 
 func (a *Announcer) run() {
 	defer close(a.done)
-	event := tracker.Started
-	wait := failFirst
-	for a.ctx.Err() == nil {
-		next, ok := a.round(event)
-		if !ok {
-			next, wait = wait, min(2*wait, failMost)
-		} else {
-			wait = failFirst
-			event = tracker.None
-		}
-		at := time.Now().Add(next)
-		a.share.Do(a.ctx, func() { a.next = at })
-		t := time.NewTimer(next)
-		select {
-		case <-t.C:
-		case e := <-a.kick:
-			event = e
-		case <-a.ctx.Done():
-		}
-		t.Stop()
+	for _, b := range a.before {
+		<-b.done
 	}
+	a.before = nil
+	a.announce()
 	if a.last != nil {
 		a.goodbye()
+		a.desk.left(a)
 	}
 }
 
-// round asks the tiers in order until one tracker answers (BEP 12).
-func (a *Announcer) round(event tracker.Event) (time.Duration, bool) {
-	ctx, cancel := context.WithTimeout(a.ctx, roundTime)
-	defer cancel()
+// announce asks round after round until the Announcer ends.
+func (a *Announcer) announce() {
+	for next := a.next; a.sleep(next); {
+		wait, ok := a.round()
+		if ok {
+			a.event, a.fail = tracker.None, failFirst
+		} else {
+			wait, a.fail = a.fail, min(2*a.fail, failMost)
+		}
+		next = time.Now().Add(wait)
+		a.share.Do(a.ctx, func() { a.next = next })
+	}
+}
+
+// sleep waits for a time or for something to tell; false if the Announcer ends.
+func (a *Announcer) sleep(until time.Time) bool {
+	t := time.NewTimer(time.Until(until))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case a.event = <-a.kick:
+	case <-a.ctx.Done():
+	}
+	return a.ctx.Err() == nil
+}
+
+// round asks the tiers in order until one tracker answers (BEP 12) and returns how long to
+// wait then.
+func (a *Announcer) round() (wait time.Duration, answered bool) {
 	a.tiers.Restart()
+	if _, any := a.tiers.Next(); !any {
+		return tracker.DefaultMaxInterval, true // none is left
+	}
 	for {
 		url, ok := a.tiers.Next()
-		if !ok || ctx.Err() != nil {
+		if !ok || a.ctx.Err() != nil {
 			return 0, false
 		}
-		e := event
-		if !a.started[url] && e != tracker.Completed {
-			e = tracker.Started
+		if time.Now().Before(a.later[url]) {
+			a.tiers.Failed(url)
+			continue
 		}
-		res, err := a.ask(ctx, url, e)
+		res, err := a.ask(url)
 		a.report(url, res, err)
 		if err != nil {
-			a.failed(url, err)
+			var f *tracker.Failure
+			errors.As(err, &f)
+			a.failed(url, f)
 			continue
 		}
 		a.tiers.Succeeded(url)
-		a.started[url] = true
-		if res.TrackerID != "" {
-			a.ids[url] = res.TrackerID
-		}
+		a.know(url, res.TrackerID)
+		delete(a.later, url)
 		return max(res.Interval, res.MinInterval), true
 	}
 }
 
-// failed goes on to the next tracker; one that never wants to hear of us again (BEP 31)
-// is left out.
-func (a *Announcer) failed(url string, err error) {
-	var f *tracker.Failure
-	if errors.As(err, &f) && f.Never {
-		a.tiers.Remove(url)
-		return
-	}
-	a.tiers.Failed(url)
-}
-
 // ask announces under each name of the share; one answer is enough.
-func (a *Announcer) ask(ctx context.Context, url string, event tracker.Event) (tracker.Response, error) {
+func (a *Announcer) ask(url string) (tracker.Response, error) {
+	ctx, cancel := context.WithTimeout(a.ctx, askTime)
+	defer cancel()
 	var facts Facts
-	if !a.share.Do(ctx, func() { facts = a.share.Facts() }) {
-		return tracker.Response{}, context.Canceled
+	if !a.share.Do(ctx, func() { facts, a.next = a.share.Facts(), time.Time{} }) {
+		return tracker.Response{}, context.Cause(ctx)
 	}
-	r := facts.request(event)
-	r.TrackerID = a.ids[url]
+	r := facts.request(a.event)
+	id, told := a.told[url]
+	if r.TrackerID = id; !told && r.Event != tracker.Completed {
+		r.Event = tracker.Started
+	}
 	if r.NumWant = numWant; facts.Complete {
 		r.NumWant = -1
 	}
@@ -206,7 +202,7 @@ func (a *Announcer) ask(ctx context.Context, url string, event tracker.Event) (t
 	answered := false
 	for _, n := range facts.Names {
 		r.InfoHash = n
-		res, err := a.client.Announce(ctx, url, r)
+		res, err := a.desk.client.Announce(ctx, url, r)
 		switch {
 		case err == nil && !answered:
 			out, answered = res, true
@@ -218,6 +214,9 @@ func (a *Announcer) ask(ctx context.Context, url string, event tracker.Event) (t
 	}
 	if answered {
 		return out, nil
+	}
+	if a.ctx.Err() != nil { // it was not waited for, and may know of us
+		a.know(url, "")
 	}
 	return out, first
 }

@@ -49,11 +49,7 @@ func (g *Goodbye) say(ctx context.Context, c Client) {
 
 // goodbye tells the trackers that know of us that we go.
 func (a *Announcer) goodbye() {
-	var list []Goodbye
-	for url := range a.started {
-		list = append(list, Goodbye{URL: url, TrackerID: a.ids[url], Facts: *a.last})
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), StoppedTime)
 	defer cancel()
-	Farewell(ctx, a.client, list)
+	Farewell(ctx, a.desk.client, a.Goodbyes(*a.last))
 }

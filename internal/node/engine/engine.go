@@ -59,6 +59,7 @@ type Engine struct {
 	nConns             atomic.Int64
 	movedDown, movedUp atomic.Int64 // payload
 	porch              *porch.Porch
+	desk               *announce.Desk
 	key                uint32 // told to trackers
 	port               uint16
 	saver              *store.Saver
@@ -104,7 +105,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e.porch = porch.New(behind{e}, e.peerID, cfg.MaxDialling)
-	e.key = mrand.Uint32()
+	e.key, e.desk = mrand.Uint32(), announce.NewDesk(cfg.Tracker)
 	e.saver = store.NewSaver(cfg.Catalog, func(err error) { e.tell(Event{Kind: EventNotice, Code: "catalog", Text: err.Error()}) })
 	return e, nil
 }
@@ -171,6 +172,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	finished := make(chan struct{})
 	go func() {
 		e.wg.Wait()
+		e.desk.Wait()
 		e.workers.Close()
 		close(finished)
 	}()

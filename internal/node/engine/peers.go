@@ -94,7 +94,8 @@ func (s *Share) lookAfter(c *conn, now time.Time) {
 // idle tells that nothing flows and nothing is wanted: the share may be parked.
 func (s *Share) idle() bool {
 	return s.nConns == 0 && s.dialling == 0 && s.intake.Busy() == 0 && s.finishing == 0 &&
-		(s.state == Seeding || s.state == Paused) && !s.resume.dirty && !s.saving
+		(s.state == Seeding || s.state == Paused) && !s.resume.dirty && !s.saving &&
+		(s.ann == nil || !s.ann.Next().IsZero()) // not while trackers are being asked
 }
 
 // addPeers takes addresses that a person or a link gave. Names are resolved off the loop.

@@ -11,6 +11,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm/candidates"
+	"shoal/internal/node/announce"
 	"shoal/internal/node/files"
 	"shoal/internal/node/link"
 )
@@ -19,11 +20,11 @@ import (
 type entry struct {
 	row    store.Row
 	hash   metainfo.InfoHash
-	share  *Share        // nil while parked
-	ending chan struct{} // of the Share before, which may still be writing
-	status *Status       // of a parked share
-	told   []string      // trackers that know of a parked share
-	next   time.Time     // when its trackers want to hear of it; zero: it has none, or never
+	share  *Share         // nil while parked
+	ending chan struct{}  // of the Share before, which may still be writing
+	status *Status        // of a parked share
+	past   *announce.Past // what trackers were told of a parked share
+	next   time.Time      // when its trackers want to hear of it; zero: it has none, or never
 }
 
 func seed() (b [32]byte) {
@@ -73,7 +74,6 @@ func (e *Engine) start(r *entry, spec Spec, meta *metainfo.Metainfo) *Share {
 	}
 	s.status.Store(r.status)
 	before := r.ending
-	r.told = nil
 	r.share, r.ending = s, s.done
 	e.wg.Add(1)
 	go func() {
@@ -81,6 +81,9 @@ func (e *Engine) start(r *entry, spec Spec, meta *metainfo.Metainfo) *Share {
 		if before != nil {
 			<-before
 		}
+		e.mu.Lock()
+		s.past, r.past = r.past, nil
+		e.mu.Unlock()
 		if s.meta == nil && r.row.Link == "" {
 			s.meta, s.early = e.readTorrent(r.row.ID)
 		}

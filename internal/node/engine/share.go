@@ -77,6 +77,7 @@ type Share struct {
 	resume             resumeState
 	totals             totals
 	ann                *announce.Announcer
+	past               *announce.Past // of a run before, until ann goes on with it
 	layers             *hashes.Layers
 	server             *hashes.Server
 	upMeter, downMeter link.Meter

@@ -51,8 +51,9 @@ func (e *Engine) facts(h metainfo.InfoHash) announce.Facts {
 	return announce.Facts{Names: h.Wire(), PeerID: e.peerID, Port: e.port, Key: e.key}
 }
 
-// startAnnouncer begins to ask trackers, if there are any. While the files are being
-// looked at it is too early: a seed would be counted as one that has nothing.
+// startAnnouncer begins to ask trackers, if there are any, or goes on where a run before
+// left off. While the files are being looked at it is too early: a seed would be counted
+// as one that has nothing.
 func (s *Share) startAnnouncer() {
 	list := s.trackers()
 	if s.meta != nil && s.t.Info() == nil {
@@ -61,30 +62,29 @@ func (s *Share) startAnnouncer() {
 	if len(list) == 0 || s.e.cfg.Tracker == nil || s.e.cfg.Offline || s.paused || s.ann != nil {
 		return
 	}
-	s.ann = announce.Start(s.e.cfg.Tracker, list, rand.New(rand.NewChaCha8(seed())), announced{s})
+	s.ann = s.e.desk.Start(announced{s}, list, rand.New(rand.NewChaCha8(seed())), s.past)
+	s.past = nil
 }
 
 // stopAnnouncer tells trackers that we go; it does not wait for that. A share that is only
 // parked is still offered: its trackers are told when the node ends.
 func (s *Share) stopAnnouncer() {
+	if s.ann == nil && s.past != nil { // this run has not come to announcing; an earlier one has
+		s.ann = s.e.desk.Start(announced{s}, nil, nil, s.past)
+	}
 	a := s.ann
 	if a == nil {
 		return
 	}
-	s.ann = nil
+	s.ann, s.past = nil, nil
 	if !s.parked {
 		a.Stop(announced{s}.Facts())
-		s.e.wg.Add(1)
-		go func() {
-			defer s.e.wg.Done()
-			a.Wait()
-		}()
 		return
 	}
-	told := a.Park()
+	past := a.Park()
 	s.e.mu.Lock()
 	if r := s.e.shares[s.row.ID]; r != nil {
-		r.told = append(r.told, told...)
+		r.past = past
 	}
 	s.e.mu.Unlock()
 }
@@ -94,11 +94,9 @@ func (e *Engine) farewell(ctx context.Context) {
 	var list []announce.Goodbye
 	e.mu.Lock()
 	for _, r := range e.shares {
-		for _, url := range r.told {
-			f := e.facts(r.hash)
-			f.Uploaded, f.Downloaded = r.row.Uploaded, r.row.Downloaded
-			list = append(list, announce.Goodbye{URL: url, Facts: f})
-		}
+		f := e.facts(r.hash)
+		f.Uploaded, f.Downloaded = r.row.Uploaded, r.row.Downloaded
+		list = append(list, r.past.Goodbyes(f)...)
 	}
 	e.mu.Unlock()
 	announce.Farewell(ctx, e.cfg.Tracker, list)

@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"shoal/internal/adapter/store"
+	"shoal/internal/adapter/tracker"
+	"shoal/internal/core/metainfo"
+)
+
+// heard is a tracker on loopback that notes which events it is told, and hands them on.
+func heard(t *testing.T) (url string, events chan string) {
+	t.Helper()
+	events = make(chan string, 100)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		events <- r.URL.Query().Get("event")
+		io.WriteString(w, "d8:intervali1800e5:peers0:e")
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/announce", events
+}
+
+// next waits for the next event that the tracker is told.
+func next(t *testing.T, events chan string) string {
+	t.Helper()
+	select {
+	case e := <-events:
+		return e
+	case <-time.After(longest):
+		t.Fatal("the tracker heard nothing more")
+		return ""
+	}
+}
+
+// withTracker gives an engine a client of trackers, and parks quiet shares soon.
+func withTracker(t *testing.T) func(*Config) {
+	c := tracker.New(tracker.Config{Allow: func(netip.AddrPort) error { return nil }})
+	t.Cleanup(func() { c.Close() })
+	return func(cfg *Config) { cfg.Tracker, cfg.ParkAfter = c, time.Millisecond }
+}
+
+// parked waits until no share runs.
+func (n *node) parked() {
+	n.t.Helper()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	late := time.After(longest)
+	for len(n.running()) > 0 {
+		select {
+		case <-look.C:
+		case <-late:
+			n.t.Fatalf("a quiet share is not parked: %s", n.states())
+		}
+	}
+}
+
+// TestTrackersOfParkedShare: a share that was parked wakes without a second `started`, and
+// its trackers hear `stopped` when it is paused, removed, or the node ends, before the
+// `started` of what comes next.
+func TestTrackersOfParkedShare(t *testing.T) {
+	url, events := heard(t)
+	path := filepath.Join(t.TempDir(), "content")
+	writeFile(t, path, testPiece)
+	n := startNode(t, withTracker(t))
+	o := store.CreateOptions{Version: metainfo.V1, PieceLength: testPiece, Trackers: [][]string{{url}}}
+	m := n.share(path, o)
+	expect := func(want string) {
+		t.Helper()
+		if e := next(t, events); e != want {
+			t.Errorf("the tracker was told %q, not %q", e, want)
+		}
+	}
+	expect("started")
+	n.parked()
+	d, err := n.Detail(m.Hash.ID()) // it wakes
+	if err != nil || len(d.Trackers) != 1 {
+		t.Fatalf("%+v, %v", d.Trackers, err)
+	}
+	for range 2 {
+		if _, err := n.SetPaused(m.Hash.ID(), true); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.SetPaused(m.Hash.ID(), false); err != nil {
+			t.Fatal(err)
+		}
+		expect("stopped")
+		expect("started")
+	}
+	if _, _, err := n.Remove(m.Hash.ID(), false); err != nil {
+		t.Fatal(err)
+	}
+	n.share(path, o)
+	expect("stopped")
+	expect("started")
+	n.stop()
+	expect("stopped")
+	if len(events) > 0 {
+		t.Errorf("the tracker was also told %q", <-events)
+	}
+}
