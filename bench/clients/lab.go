@@ -31,6 +31,9 @@ type Lab struct {
 
 // NewLab makes a lab with its files in a new folder beneath root.
 func NewLab(root string) (*Lab, error) {
+	if err := lookAtSources(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return nil, fmt.Errorf("clients: %w", err)
 	}

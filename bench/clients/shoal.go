@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // ShoalPath names the environment variable that holds the shoal binary to use; it is
@@ -20,6 +21,28 @@ const ShoalPath = "SHOAL_LAB_BINARY"
 
 // noShoal names the environment variable that says why there is no binary.
 const noShoal = "SHOAL_LAB_NO_BINARY"
+
+// sourcePath names the environment variable that holds the folder the binary was built
+// from.
+const sourcePath = "SHOAL_LAB_SOURCE"
+
+// lookAtSources opens the folders of the program's sources. The go command keeps the
+// result of a test until the test's own code changes or what it looked at within the
+// module; of a binary that was built on the way it knows nothing, and would call a
+// changed shoal tested.
+var lookAtSources = sync.OnceValue(func() error {
+	root := os.Getenv(sourcePath)
+	if root == "" {
+		return nil // the binary comes from elsewhere
+	}
+	for _, room := range []string{"cmd", "internal"} {
+		err := filepath.WalkDir(filepath.Join(root, room), func(_ string, _ os.DirEntry, err error) error { return err })
+		if err != nil {
+			return fmt.Errorf("clients: %w", err)
+		}
+	}
+	return nil
+})
 
 // shoalPath is the binary, or why there is none.
 func shoalPath() (string, error) {
@@ -49,7 +72,7 @@ func BuildShoal(dir string) error {
 		err = fmt.Errorf("go build ./cmd/shoal: %w: %s", err, out)
 		return errors.Join(err, os.Setenv(noShoal, err.Error()))
 	}
-	return os.Setenv(ShoalPath, path)
+	return errors.Join(os.Setenv(sourcePath, build.Dir), os.Setenv(ShoalPath, path))
 }
 
 // Shoal is the shoal binary, driven by its command line.
