@@ -60,12 +60,33 @@ func PlanLayout(name string, single bool, files []BuildFile, v Version, pieceLen
 	if err := i.plan(files); err != nil {
 		return nil, err
 	}
-	const perFile, rest = 24, 256 // bytes, at the least
-	n := i.NumPieces()
-	if n*(20*int(v&V1)+32*int(v&V2/V2))+perFile*len(files)+rest > MaxSize {
-		return nil, refuse("the hashes of %d pieces make it larger than %d bytes: larger pieces are needed", n, MaxSize)
+	if err := checkNames(files); err != nil {
+		return nil, err
 	}
-	return i, checkNames(name, files)
+	size, err := i.encodedSize()
+	if err != nil {
+		return nil, err
+	}
+	if size > MaxSize {
+		return nil, refuse("%d files and the hashes of %d pieces make it larger than %d bytes: larger pieces or fewer files are needed", len(files), i.NumPieces(), MaxSize)
+	}
+	return i, nil
+}
+
+// encodedSize returns how many bytes the .torrent of a plan will have, without trackers, web seeds and texts.
+func (i *Info) encodedSize() (int, error) {
+	const rest, perLayer = 256, 48 // bytes, at the most: the outer dictionary; a layer's root and length
+	info, err := (&Build{Info: i}).encodeInfo()
+	size := len(info) + rest
+	if i.Version&V1 != 0 {
+		size += 20 * i.NumPieces()
+	}
+	for f := range i.Files {
+		if first, end := i.FilePieces(f); i.Version&V2 != 0 && i.hasLayer(f) {
+			size += 32*(end-first) + perLayer
+		}
+	}
+	return size, err
 }
 
 // plan places sorted files, and in a hybrid a pad before each one that would not begin with a piece.
@@ -134,7 +155,7 @@ func possible(name string) bool {
 
 // checkNames finds, in sorted files, equal paths and files that are folders of others, and judges the names as a reader
 // will.
-func checkNames(name string, files []BuildFile) error {
+func checkNames(files []BuildFile) error {
 	safe := make([]File, len(files))
 	var p paths
 	var components [][]byte

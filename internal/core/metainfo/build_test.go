@@ -157,6 +157,41 @@ func TestPlanRefused(t *testing.T) {
 	}
 }
 
+// What would be too large a .torrent in the end is refused before anything is hashed, by its size as it will be.
+func TestPlanKnowsTheSize(t *testing.T) {
+	plan := func(n int) ([]BuildFile, *Info, error) {
+		files := make([]BuildFile, n)
+		for k := range files {
+			files[k] = BuildFile{Path: []string{strings.Repeat("d", 100), fmt.Sprintf("%0100d", k)}, Length: 1 + int64(k%40000), Executable: true}
+		}
+		i, err := PlanLayout("n", false, files, Hybrid, 16<<10)
+		return files, i, err
+	}
+	if _, _, err := plan(140_000); err == nil {
+		t.Error("140,000 files of 200 bytes of path are planned")
+	}
+	files, i, err := plan(100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Build{Info: i, Files: files, V1Pieces: make([]byte, 20*i.NumPieces())}
+	for k := range files {
+		leaves := numbered32(int(ceilDiv(files[k].Length, BlockSize)))
+		files[k].Root = plainRoot(leaves, ceilPow2(len(leaves)))
+		if len(leaves) > 1 {
+			files[k].Layer = flat(leaves)
+		}
+	}
+	m, err := b.Metainfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, err := i.encodedSize()
+	if got := len(m.Bytes()); err != nil || size < got || size > got+300 {
+		t.Errorf("%d bytes were planned, %d became of it: %v", size, got, err)
+	}
+}
+
 // The deepest tree that is planned for v2 can be read again.
 func TestDeepest(t *testing.T) {
 	path := slices.Repeat([]string{"d"}, maxTreeDepth)

@@ -20,7 +20,7 @@ func (m *Metainfo) planLayers() {
 	}
 	n := 0
 	for f := range m.Info.Files {
-		if m.hasLayer(f) {
+		if m.Info.hasLayer(f) {
 			n++
 		}
 	}
@@ -29,14 +29,14 @@ func (m *Metainfo) planLayers() {
 	}
 	m.layers = make([]layer, 0, n)
 	for f := range m.Info.Files {
-		if m.hasLayer(f) {
+		if m.Info.hasLayer(f) {
 			m.layers = append(m.layers, layer{file: f})
 		}
 	}
 }
 
-func (m *Metainfo) hasLayer(f int) bool {
-	return !m.Info.Files[f].Pad && m.Info.Files[f].Length > m.Info.PieceLength
+func (i *Info) hasLayer(f int) bool {
+	return !i.Files[f].Pad && i.Files[f].Length > i.PieceLength
 }
 
 // layerOf returns the entry of a file, nil if it has none.

@@ -122,7 +122,7 @@ func (m *Metainfo) HashTree(f int) (*HashTree, error) {
 	if height < 0 {
 		return nil, fmt.Errorf("metainfo: file %d: %w", f, ErrHashRange)
 	}
-	if !m.hasLayer(f) {
+	if !m.Info.hasLayer(f) {
 		return &HashTree{nodes: m.Info.Files[f].Root[:], level: height, height: height}, nil
 	}
 	t := &HashTree{nodes: m.Layer(f), level: m.Info.pieceLevel(), height: height}
