@@ -83,7 +83,8 @@ type Content struct {
 	names   map[int]string // part names that are not NAME.part
 
 	files     []fileState
-	parts     fileState // the home's file for bytes of unselected files
+	moving    sync.RWMutex // held for reading while bytes go to the home, for writing while they move from there
+	parts     fileState    // the home's file for bytes of unselected files
 	partsPath string
 	trusted   []byte // bitmap from the resume state; nil for none
 
@@ -196,11 +197,15 @@ func (c *Content) touchFolder(comps []string) {
 
 // SetWanted selects or deselects a file. When a file becomes selected, the
 // bytes that the home kept of it move to its NAME.part in the person's folder.
-// Selecting may return ErrExists or ErrLink as Open does.
+// Selecting may return ErrExists or ErrLink as Open does, also when NAME lies
+// there and differs from what the home kept. After an error the file is what it
+// was before, selected or not, and so are its bytes.
 func (c *Content) SetWanted(file int, wanted bool) error {
 	if c.inPlace || file < 0 || file >= len(c.files) || !c.real(file) {
 		return nil
 	}
+	c.moving.Lock()
+	defer c.moving.Unlock()
 	st := &c.files[file]
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -209,14 +214,14 @@ func (c *Content) SetWanted(file int, wanted bool) error {
 	}
 	st.unwant = !wanted
 	before := place(st.where.Load())
-	if err := c.inspectLocked(file); err != nil {
+	err := c.inspectLocked(file)
+	if err == nil && wanted && before == inParts {
+		err = c.leaveHomeLocked(file)
+	}
+	if err != nil {
 		st.unwant = wanted
-		return err
 	}
-	if wanted && before == inParts && place(st.where.Load()) != final {
-		return c.movePartsLocked(file)
-	}
-	return nil
+	return err
 }
 
 // Wanted reports whether a file is selected.

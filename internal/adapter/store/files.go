@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -9,11 +10,10 @@ import (
 	"shoal/internal/adapter/store/disk"
 )
 
-// openExisting opens NAME or NAME.part. fileState.mu is held. What is opened
-// must be a regular file and the one that was recorded.
-func (c *Content) openExisting(f int, now int64) (*handle, error) {
+// openExisting opens NAME if it is whole, or NAME.part. fileState.mu is held.
+// What is opened must be a regular file and the one that was recorded.
+func (c *Content) openExisting(f int, now int64, whole bool) (*handle, error) {
 	st := &c.files[f]
-	whole := place(st.where.Load()) == final
 	d, name, err := c.locate(f, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &Error{Op: "open", Path: c.Path(f), Kind: ErrChanged, Err: err}
@@ -75,9 +75,18 @@ func openPlain(d *folder, name string, flag int) (*os.File, fs.FileInfo, error) 
 	return file, fi, nil
 }
 
-// createPart makes NAME.part and the folders it needs. fileState.mu is held.
-// O_EXCL follows no link and opens nothing that is there already.
+// createPart makes NAME.part the place of a file's bytes. fileState.mu is held.
 func (c *Content) createPart(f int, now int64) (*handle, error) {
+	h, err := c.makePart(f, now)
+	if err == nil {
+		c.files[f].where.Store(int32(partial))
+	}
+	return h, err
+}
+
+// makePart makes NAME.part and the folders it needs. fileState.mu is held.
+// O_EXCL follows no link and opens nothing that is there already.
+func (c *Content) makePart(f int, now int64) (*handle, error) {
 	st := &c.files[f]
 	folders, name := c.path(f)
 	d, err := c.folder(folders, true)
@@ -100,10 +109,8 @@ func (c *Content) createPart(f int, now int64) (*handle, error) {
 		return nil, err
 	}
 	c.touchFolder(folders)
-	h := c.handles.add(file, &st.handle, now)
-	st.where.Store(int32(partial))
 	st.ours, st.unfit = true, false
-	return h, nil
+	return c.handles.add(file, &st.handle, now), nil
 }
 
 // extend gives a new file its full length, as a hole, and records its stamp.
@@ -155,46 +162,106 @@ func (c *Content) openParts() (*handle, error) {
 	return c.handles.add(file, &st.handle, c.now()), nil
 }
 
-// movePartsLocked copies what the home holds of file f to its NAME.part: only
-// what was ever written there, so that nothing newer is covered by a hole.
-// fileState.mu is held.
-func (c *Content) movePartsLocked(f int) error {
-	if _, err := os.Stat(c.partsPath); err != nil {
+// leaveHomeLocked brings what the home holds of file f to its place in the
+// person's folder. Until all of it is there the home's bytes stay in use; after
+// an error they go on being. fileState.mu is held.
+func (c *Content) leaveHomeLocked(f int) error {
+	st := &c.files[f]
+	if !c.hasParts() {
 		return nil
 	}
 	src, err := c.openParts()
 	if err != nil {
+		st.where.Store(int32(inParts))
 		return err
 	}
 	defer src.release()
-	st := &c.files[f]
-	file := &c.info.Files[f]
-	end := file.Offset + file.Length
-	var dst *handle
-	buf := make([]byte, 128<<10)
-	for at := disk.NextData(src.f, file.Offset, end); at < end; {
-		if dst == nil {
-			if place(st.where.Load()) == absent {
-				dst, err = c.createPart(f, c.now())
-			} else {
-				dst, err = c.openExisting(f, c.now())
-			}
-			if err != nil {
-				return err
-			}
-			defer dst.release()
-		}
-		n := min(int64(len(buf)), disk.NextHole(src.f, at, end)-at)
-		if err := disk.ReadVec(src.f, [][]byte{buf[:n]}, at); err != nil {
-			return disk.Fault("read", c.partsPath, err)
-		}
-		if err := disk.WriteVec(dst.f, [][]byte{buf[:n]}, at-file.Offset); err != nil {
-			return disk.Fault("write", c.Path(f), err)
-		}
-		at = disk.NextData(src.f, at+n, end)
+	to := place(st.where.Load())
+	st.where.Store(int32(inParts))
+	m := move{c: c, f: f, src: src, to: to}
+	if err = m.run(); err != nil {
+		m.undo()
+		return err
 	}
-	if dst != nil {
+	if m.dst == nil {
+		st.where.Store(int32(to))
+		return nil
+	}
+	m.dst.release()
+	if to == absent {
+		to = partial
+	}
+	st.where.Store(int32(to))
+	if to == partial {
 		c.wrote(f)
 	}
 	return nil
+}
+
+// move is the way of one file's bytes out of the home.
+type move struct {
+	c        *Content
+	f        int
+	src, dst *handle
+	to       place // absent: NAME.part is made; final: the person's file is only compared
+}
+
+// run takes only what was ever written, so that nothing newer is covered by a hole.
+func (m *move) run() error {
+	file := &m.c.info.Files[m.f]
+	end := file.Offset + file.Length
+	buf := make([]byte, 128<<10)
+	for at := disk.NextData(m.src.f, file.Offset, end); at < end; {
+		b := buf[:min(int64(len(buf)), disk.NextHole(m.src.f, at, end)-at)]
+		if err := disk.ReadVec(m.src.f, [][]byte{b}, at); err != nil {
+			return disk.Fault("read", m.c.partsPath, err)
+		}
+		if err := m.put(b, at-file.Offset); err != nil {
+			return err
+		}
+		at = disk.NextData(m.src.f, at+int64(len(b)), end)
+	}
+	return nil
+}
+
+func (m *move) put(b []byte, off int64) (err error) {
+	if m.dst == nil {
+		if m.to == absent {
+			m.dst, err = m.c.makePart(m.f, m.c.now())
+		} else {
+			m.dst, err = m.c.openExisting(m.f, m.c.now(), m.to == final)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if m.to != final {
+		return disk.Fault("write", m.c.Path(m.f), disk.WriteVec(m.dst.f, [][]byte{b}, off))
+	}
+	have := make([]byte, len(b))
+	if err := disk.ReadVec(m.dst.f, [][]byte{have}, off); err != nil {
+		return disk.Fault("read", m.c.Path(m.f), err)
+	}
+	// Where the system knows no holes, zeros may be bytes that never came.
+	if !bytes.Equal(have, b) && len(bytes.Trim(b, "\x00")) > 0 {
+		return &Error{Op: "select", Path: m.c.Path(m.f), Kind: ErrExists}
+	}
+	return nil
+}
+
+// undo leaves the person's folder as it was.
+func (m *move) undo() {
+	if m.dst == nil {
+		return
+	}
+	m.dst.release()
+	m.c.handles.drop(&m.c.files[m.f].handle)
+	if m.to != absent {
+		return
+	}
+	m.c.files[m.f].ours = false
+	if d, name, err := m.c.locate(m.f, false); err == nil {
+		_ = d.root.Remove(m.c.partName(m.f, name))
+		d.release()
+	}
 }

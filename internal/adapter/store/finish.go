@@ -71,7 +71,7 @@ func (c *Content) renameLocked(f int) error {
 	h := st.handle.Load()
 	if h == nil || !h.retain() {
 		var err error
-		if h, err = c.openExisting(f, c.now()); err != nil {
+		if h, err = c.openExisting(f, c.now(), false); err != nil {
 			return err
 		}
 	}

@@ -172,6 +172,10 @@ func (c *Content) readFile(f int, bufs [][]byte, off int64) error {
 }
 
 func (c *Content) writeFile(f int, bufs [][]byte, off int64) error {
+	if place(c.files[f].where.Load()) == inParts {
+		c.moving.RLock() // what is written after they moved would stay behind
+		defer c.moving.RUnlock()
+	}
 	for {
 		h, at, err := c.open(f, off, true)
 		if err != nil {
@@ -318,5 +322,5 @@ func (c *Content) openSlow(f int, write bool, now int64) (*handle, error) {
 		}
 		return c.createPart(f, now)
 	}
-	return c.openExisting(f, now)
+	return c.openExisting(f, now, place(st.where.Load()) == final)
 }
