@@ -61,6 +61,8 @@ type fileState struct {
 	ours   bool          // under NAME, and put there by this node
 	redo   bool          // ours, and a crash may have lost its bytes: may be written again
 	unfit  bool          // another thing bears NAME or NAME.part
+	aside  bool          // not selected, and NAME is another file: it is left alone
+	used   atomic.Bool   // a good piece has bytes of it
 }
 
 // Marks of fileState.flags, set by a write and cleared by who has seen to it.

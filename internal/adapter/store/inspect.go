@@ -22,6 +22,9 @@ func (c *Content) inspect(i int) error {
 // is not ours any more, and an open descriptor of it is dropped.
 func (c *Content) inspectLocked(i int) error {
 	st := &c.files[i]
+	if st.aside = st.aside && st.unwant; st.aside {
+		return nil
+	}
 	was, whereWas := st.stamp, place(st.where.Load())
 	st.unfit = false
 	where, now, err := c.look(i, st)
@@ -41,6 +44,29 @@ func (c *Content) inspectLocked(i int) error {
 	st.stamp = now
 	st.where.Store(int32(where))
 	return nil
+}
+
+// setAside leaves the file that bears the name of one nobody selected alone, as it is
+// another file: the bytes of its neighbours' pieces go to the home. Not if a good piece
+// has bytes of it.
+func (c *Content) setAside(i int) bool {
+	st := &c.files[i]
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.unwant || st.ours || st.used.Load() || place(st.where.Load()) != final {
+		return false
+	}
+	c.handles.drop(&st.handle)
+	st.aside = true
+	st.where.Store(int32(inParts))
+	return true
+}
+
+// use notes that a good piece has bytes of these files.
+func (c *Content) use(p int) {
+	for _, f := range c.filesOf(p) {
+		c.files[f].used.Store(true)
+	}
 }
 
 // look finds out which of NAME and NAME.part exists.
@@ -126,7 +152,8 @@ type Conflict struct {
 // something that is not the share's file: another length, a link, a folder, or
 // the right length and wrong bytes. A get with conflicts is refused. A piece
 // that spans several small files and failed accuses all of them, unless one of
-// them is known to be wrong by a piece of its own.
+// them is known to be wrong by a piece of its own, or was not selected and may be
+// any other file.
 func (c *Content) Conflicts() []Conflict {
 	guilty := make(map[int]bool)
 	var spans []int
@@ -142,7 +169,7 @@ func (c *Content) Conflicts() []Conflict {
 	accused := make(map[int]bool)
 	for _, p := range spans {
 		files := c.filesOf(p)
-		if slices.ContainsFunc(files, func(f int) bool { return guilty[f] }) {
+		if slices.ContainsFunc(files, func(f int) bool { return guilty[f] || !c.Wanted(f) }) {
 			continue
 		}
 		for _, f := range files {
@@ -180,7 +207,9 @@ func (c *Content) filesOf(p int) []int {
 // piece counts when all of it lies in files under their final names.
 func (c *Content) note(p int, good bool) {
 	hit := false
-	if !good {
+	if good {
+		c.use(p)
+	} else {
 		files := c.filesOf(p)
 		hit = len(files) > 0
 		for _, f := range files {

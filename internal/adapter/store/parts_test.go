@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -145,5 +146,90 @@ func TestSelectingWhileWriting(t *testing.T) {
 		if ok := good(t, c, []int{first, end - 1}); count(ok) != 2 {
 			t.Fatalf("verdicts %v", ok)
 		}
+	}
+}
+
+// A file nobody selected may lie there as another one of the same length: it is neither in
+// the way of its neighbours nor touched, nor taken for the share's after a restart.
+func TestAnotherFileUnderAnUnselectedName(t *testing.T) {
+	for _, neighbours := range []bool{false, true} {
+		fx := newFixture(t, metainfo.V1, 64*kib, false, spec{"a", 100 * kib}, spec{"b", 300 * kib}, spec{"c", 100 * kib})
+		dir, b := t.TempDir(), fx.index(t, "b")
+		mine := bytes.Repeat([]byte("mine"), 300*kib/4)
+		fx.putFile(t, dir, "b", mine)
+		if neighbours {
+			fx.putFile(t, dir, "a", fx.data["a"])
+			fx.putFile(t, dir, "c", fx.data["c"])
+		}
+		o := Options{Wanted: func(f int) bool { return f != b }, Parts: filepath.Join(t.TempDir(), "parts"), Boot: "now"}
+		c := fx.open(t, dir, o)
+		good(t, c, nil)
+		if list := c.Conflicts(); len(list) != 0 {
+			t.Fatalf("conflicts: %v", list)
+		}
+		first, end := fx.info.FilePieces(b)
+		have := make([]byte, 1)
+		for p := range fx.info.NumPieces() {
+			if p <= first || p >= end-1 {
+				fx.fetch(t, c, p)
+				setBit(have, p)
+			}
+		}
+		for f := range fx.info.Files {
+			if err := c.Finish(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if ok := good(t, c, []int{0, first, end - 1}); count(ok) != 3 {
+			t.Errorf("verdicts %v", ok)
+		}
+		o.Resume = &Resume{Boot: "now", Have: have, Synced: have, Files: c.Stats()}
+		again := fx.open(t, dir, o)
+		if got := again.Trusted(); !bytes.Equal(got, have) {
+			t.Errorf("trusted %08b after a restart, had %08b", got, have)
+		}
+		if ok := good(t, again, []int{0, first, end - 1}); count(ok) != 3 {
+			t.Errorf("verdicts after a restart %v", ok)
+		}
+		kept, err := again.Remove()
+		if got, _ := os.ReadFile(fx.full(dir, "b")); !bytes.Equal(got, mine) || err != nil || !slices.Contains(kept, fx.full(dir, "b")) {
+			t.Errorf("another file was touched; kept %v, %v", kept, err)
+		}
+	}
+}
+
+// The pieces over the home's bytes are trusted after a restart as long as those are there.
+func TestResumeOfBoundaryBytes(t *testing.T) {
+	fx := newFixture(t, metainfo.V1, 64*kib, false, spec{"a", 100 * kib}, spec{"b", 300 * kib}, spec{"c", 100 * kib})
+	dir, b := t.TempDir(), fx.index(t, "b")
+	o := Options{Wanted: func(f int) bool { return f != b }, Parts: filepath.Join(t.TempDir(), "parts"), Boot: "now"}
+	c := fx.open(t, dir, o)
+	have := make([]byte, 1)
+	first, end := fx.info.FilePieces(b)
+	for _, p := range []int{0, first, end - 1} {
+		fx.fetch(t, c, p)
+		setBit(have, p)
+	}
+	o.Resume = &Resume{Boot: "now", Have: have, Synced: have, Files: c.Stats()}
+	again := fx.open(t, dir, o)
+	if got := again.Trusted(); !bytes.Equal(got, have) {
+		t.Errorf("trusted %08b, had %08b", got, have)
+	}
+	for _, p := range []int{0, first, end - 1} {
+		got := make([]byte, 64*kib)
+		if err := again.ReadAt(got, p, 0); err != nil || !bytes.Equal(got, fx.piece(p)) {
+			t.Errorf("piece %d: %v", p, err)
+		}
+	}
+	if err := os.Remove(o.Parts); err != nil {
+		t.Fatal(err)
+	}
+	if got := fx.open(t, dir, o).Trusted(); !hasBit(got, 0) || hasBit(got, first) || hasBit(got, end-1) {
+		t.Errorf("trusted %08b without the home's bytes", got)
+	}
+	// What selects the file after all fetches those pieces again.
+	o.Wanted = nil
+	if got := fx.open(t, dir, o).Trusted(); hasBit(got, first) || hasBit(got, end-1) {
+		t.Errorf("trusted %08b of a file that is not there", got)
 	}
 }

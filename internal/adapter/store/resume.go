@@ -37,12 +37,20 @@ func (c *Content) resume(o Options) {
 			continue
 		}
 		c.own(i, r.Files[i], same)
+		if r.Files[i].State == catalog.StatHome {
+			c.setAside(i)
+		}
 		if c.consistent(i, r.Files[i], same) {
 			continue
 		}
 		first, end := c.info.FilePieces(i)
 		for p := first; p < end; p++ {
 			clearBit(c.trusted, p)
+		}
+	}
+	for p := range c.info.NumPieces() {
+		if hasBit(c.trusted, p) {
+			c.use(p)
 		}
 	}
 }

@@ -43,7 +43,8 @@ func (c *Content) ReadVec(bufs [][]byte, piece, begin int) error {
 // bytes of files that are not selected go to the home.
 //
 // A file that lies there under its final name is not written but compared:
-// equal bytes are success, others are ErrExists. So a caller that writes
+// equal bytes are success, others are ErrExists, or go to the home if the file is
+// not selected and no good piece has bytes of it. So a caller that writes
 // before it has verified takes ErrExists for final only if the piece turns out
 // to be good. ErrFull, ErrReadOnly, ErrDenied and ErrIO say that the system
 // refused; what was written before stays, and the call may be repeated.
@@ -172,11 +173,12 @@ func (c *Content) readFile(f int, bufs [][]byte, off int64) error {
 }
 
 func (c *Content) writeFile(f int, bufs [][]byte, off int64) error {
-	if place(c.files[f].where.Load()) == inParts {
-		c.moving.RLock() // what is written after they moved would stay behind
-		defer c.moving.RUnlock()
-	}
-	for {
+	for home := false; ; {
+		if !home && place(c.files[f].where.Load()) == inParts {
+			c.moving.RLock() // what is written after they moved would stay behind
+			defer c.moving.RUnlock()
+			home = true
+		}
 		h, at, err := c.open(f, off, true)
 		if err != nil {
 			return err
@@ -241,9 +243,10 @@ func (c *Content) compare(f int, h *handle, bufs [][]byte, off int64) (again boo
 		return false, disk.Fault("read", c.Path(f), err)
 	}
 	if err == nil && equal {
+		c.files[f].used.Store(true)
 		return false, nil
 	}
-	if c.reopen(f) {
+	if c.reopen(f) || c.setAside(f) {
 		return true, nil
 	}
 	return false, &Error{Op: "write", Path: c.Path(f), Kind: ErrExists}
