@@ -1,6 +1,7 @@
 package store
 
 import (
+	"os"
 	"slices"
 
 	"shoal/internal/adapter/store/disk"
@@ -82,8 +83,8 @@ func (c *Content) consistent(i int, was FileStat, same bool) bool {
 
 // own decides whether a file under NAME was put there by this node, and
 // whether a crash may have taken its bytes: then it may be written again. A
-// crash of the machine leaves holes, which a file that somebody else put there
-// in the meantime has not.
+// crash of the machine leaves holes, and a file no newer than its record; a
+// file that somebody edited since, or put in its place, is not written.
 func (c *Content) own(i int, was FileStat, same bool) {
 	st := &c.files[i]
 	switch place(st.where.Load()) {
@@ -96,20 +97,34 @@ func (c *Content) own(i int, was FileStat, same bool) {
 		case StatPartial:
 			st.ours = st.stamp.ino != 0 && st.stamp.ino == was.Ino
 		}
-		hollow := !same && was.State != StatFound && c.hollow(i)
-		st.redo = !same && st.ours || hollow
+		if same {
+			return
+		}
+		st.redo = st.ours
+		switch was.State {
+		case StatAbsent, StatHome: // it may have been made and finished after the record
+			st.redo = c.hollow(i)
+		case StatOurs: // its time may be lost too
+			older := st.stamp.ino == was.Ino && st.stamp.mtime < was.MTimeNS
+			st.redo = st.ours || older && c.hollow(i)
+		}
 	}
 }
 
-// hollow reports whether the file under its path has holes.
+// hollow reports whether the file under its path has holes. That it occupies less than
+// its length tells nothing: it may be compressed.
 func (c *Content) hollow(i int) bool {
 	d, name, err := c.locate(i, false)
 	if err != nil {
 		return false
 	}
 	defer d.release()
-	fi, err := d.root.Lstat(name)
-	return err == nil && disk.Sparse(fi)
+	f, fi, err := openPlain(d, name, os.O_RDONLY)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return disk.NextHole(f, 0, fi.Size()) < fi.Size()
 }
 
 func clearBit(bits []byte, p int) {

@@ -126,7 +126,7 @@ func TestResumeInAnotherBoot(t *testing.T) {
 // A crash of the machine took bytes of a file that already had its name. It is
 // ours, so it is fetched again and not taken for somebody else's.
 func TestFinishedFileLostInACrash(t *testing.T) {
-	for _, state := range []string{"finished before", "finished after the state was taken", "made after the state was taken"} {
+	for _, state := range []string{"finished before", "finished before, its time lost", "finished after the state was taken", "made after the state was taken"} {
 		t.Run(state, func(t *testing.T) {
 			fx := newFixture(t, metainfo.V2, 16*kib, true, spec{"f", 100 * kib})
 			dir := t.TempDir()
@@ -141,10 +141,14 @@ func TestFinishedFileLostInACrash(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := filepath.Join(dir, "f")
-			if state == "finished before" {
+			mtime := time.Unix(0, c.files[0].stamp.mtime)
+			switch state {
+			case "finished before, its time lost":
+				mtime = mtime.Add(-time.Minute)
+				fallthrough
+			case "finished before":
 				r.Files = c.Stats()
 			}
-			mtime := time.Unix(0, c.files[0].stamp.mtime)
 			if err := errors.Join(os.Truncate(p, 0), os.Truncate(p, 100*kib), os.Chtimes(p, time.Time{}, mtime)); err != nil {
 				t.Fatal(err)
 			}
@@ -167,7 +171,21 @@ func TestFinishedFileLostInACrash(t *testing.T) {
 // A finished file that its owner edits is never written again, whatever the
 // resume state says.
 func TestEditedFileIsNotFetchedAgain(t *testing.T) {
-	for _, boot := range []string{"now", "another"} {
+	write := func(p string, b []byte) error { return os.WriteFile(p, b, 0o666) }
+	// Compressed files and disk images look like what a crash leaves.
+	holes := func(p string, b []byte) error {
+		return errors.Join(os.Truncate(p, 0), os.Truncate(p, int64(len(b))))
+	}
+	for _, tc := range []struct {
+		boot  string
+		edit  func(p string, b []byte) error
+		later time.Duration
+	}{
+		{"now", write, time.Hour}, {"another", write, time.Hour}, {"another", holes, time.Hour},
+		{"another", func(p string, b []byte) error {
+			return errors.Join(write(p+"~", nil), holes(p+"~", b), os.Rename(p+"~", p))
+		}, -time.Hour},
+	} {
 		fx := newFixture(t, metainfo.V2, 16*kib, true, spec{"f", 100 * kib})
 		dir := t.TempDir()
 		c := fx.open(t, dir, Options{})
@@ -177,13 +195,14 @@ func TestEditedFileIsNotFetchedAgain(t *testing.T) {
 		}
 		r := &Resume{Boot: "now", Have: []byte{0xfe}, Synced: []byte{0xfe}, Files: c.Stats()}
 		mine := bytes.Repeat([]byte("edited! "), 100*kib/8)
-		if err := os.WriteFile(filepath.Join(dir, "f"), mine, 0o666); err != nil {
+		p := filepath.Join(dir, "f")
+		if err := errors.Join(tc.edit(p, mine), os.Chtimes(p, time.Time{}, time.Now().Add(tc.later))); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chtimes(filepath.Join(dir, "f"), time.Time{}, time.Now().Add(time.Hour)); err != nil {
-			t.Fatal(err)
+		if mine, _ = os.ReadFile(p); len(mine) != 100*kib {
+			t.Fatalf("%d bytes", len(mine))
 		}
-		again := fx.open(t, dir, Options{Resume: r, Boot: boot})
+		again := fx.open(t, dir, Options{Resume: r, Boot: tc.boot})
 		if n := bitsSet(again.Trusted()); n != 0 {
 			t.Errorf("%d pieces of an edited file are trusted", n)
 		}
@@ -194,7 +213,7 @@ func TestEditedFileIsNotFetchedAgain(t *testing.T) {
 		if err := again.WriteVec(blocks(fx.piece(0)), 0, 0); !errors.Is(err, ErrExists) {
 			t.Errorf("WriteVec = %v", err)
 		}
-		if b, _ := os.ReadFile(filepath.Join(dir, "f")); !bytes.Equal(b, mine) {
+		if b, _ := os.ReadFile(p); !bytes.Equal(b, mine) {
 			t.Error("the edit was overwritten")
 		}
 	}
