@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,7 +16,8 @@ const gatherTime = 500 * time.Millisecond
 type Saver struct {
 	catalog *Catalog
 	failed  func(error)
-	mu      sync.Mutex
+	writing sync.Mutex // held while the database is written to
+	mu      sync.Mutex // guards the maps; held for moments
 	rows    map[string]Row
 	resumes map[string]*Resume
 	kick    chan struct{}
@@ -26,7 +29,8 @@ func NewSaver(c *Catalog, failed func(error)) *Saver {
 	return &Saver{catalog: c, failed: failed, rows: make(map[string]Row), resumes: make(map[string]*Resume), kick: make(chan struct{}, 1)}
 }
 
-// Put has a share's state kept soon, instead of what was put before.
+// Put has a share's state kept soon, instead of what was put before. It does not wait for
+// the database.
 func (v *Saver) Put(row Row, resume *Resume) {
 	v.mu.Lock()
 	v.rows[row.ID], v.resumes[row.ID] = row, resume
@@ -43,8 +47,11 @@ func (v *Saver) Now(row Row, resume *Resume) {
 	v.flush()
 }
 
-// Forget drops what was put of a share and not written.
+// Forget drops what was put of a share and not written. What is being written when it is
+// called is in the database when it returns.
 func (v *Saver) Forget(id string) {
+	v.writing.Lock()
+	defer v.writing.Unlock()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.rows, id)
@@ -52,21 +59,31 @@ func (v *Saver) Forget(id string) {
 }
 
 func (v *Saver) flush() {
+	v.writing.Lock()
+	defer v.writing.Unlock()
+	v.mu.Lock()
+	some, resumes := v.rows, v.resumes
+	v.rows, v.resumes = make(map[string]Row), make(map[string]*Resume)
+	v.mu.Unlock()
+	if len(some) == 0 {
+		return
+	}
+	rows := slices.Collect(maps.Values(some))
+	if err := v.catalog.Save(rows, resumes); err != nil {
+		v.again(some, resumes)
+		v.failed(err)
+	}
+}
+
+// again gives back what could not be written, unless something newer was put.
+func (v *Saver) again(rows map[string]Row, resumes map[string]*Resume) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.rows) == 0 {
-		return
+	for id, r := range rows {
+		if _, newer := v.rows[id]; !newer {
+			v.rows[id], v.resumes[id] = r, resumes[id]
+		}
 	}
-	rows := make([]Row, 0, len(v.rows))
-	for _, r := range v.rows {
-		rows = append(rows, r)
-	}
-	if err := v.catalog.Save(rows, v.resumes); err != nil {
-		v.failed(err)
-		return
-	}
-	clear(v.rows)
-	clear(v.resumes)
 }
 
 // Run writes what is put until ctx ends, and then what is left.
