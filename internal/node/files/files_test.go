@@ -192,7 +192,13 @@ func TestOpenAndVerify(t *testing.T) {
 
 // TestOpenRefuses to fetch what the disk has no room for, and over a file that is another one.
 func TestOpenRefuses(t *testing.T) {
-	m, _ := share(t, metainfo.V2)
+	for _, v := range []metainfo.Version{metainfo.V1, metainfo.V2, metainfo.Hybrid} {
+		t.Run(v.String(), func(t *testing.T) { openRefuses(t, v) })
+	}
+}
+
+func openRefuses(t *testing.T, v metainfo.Version) {
+	m, _ := share(t, v)
 	place := Place{Meta: m, Dir: t.TempDir(), Reserve: func(total int64) int64 { return total }}
 	place.Options.Parts = filepath.Join(t.TempDir(), "parts")
 	var space *store.SpaceError

@@ -39,7 +39,12 @@ func Open(ctx context.Context, p Place, progress func(part float64)) (*Found, er
 		return nil, err
 	}
 	found := &Found{Content: content, Have: make([]bool, p.Meta.Info.NumPieces())}
-	err = found.verify(ctx, progress)
+	if !inPlace { // what can be seen at once is not hashed first
+		err = Conflict(content)
+	}
+	if err == nil {
+		err = found.verify(ctx, progress)
+	}
 	if err == nil && !inPlace {
 		err = Conflict(content)
 	}
@@ -94,7 +99,7 @@ func (p *Place) checkSpace(have []bool) error {
 	need := int64(0)
 	for i, here := range have {
 		if !here && PieceWanted(p.Meta.Info, i, p.Options.Wanted) {
-			need += int64(p.Meta.Info.DataSize(i))
+			need += PieceBytes(p.Meta.Info, i)
 		}
 	}
 	if need == 0 {

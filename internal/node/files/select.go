@@ -61,6 +61,15 @@ func Bytes(info *metainfo.Info, wanted func(int) bool) int64 {
 	return n
 }
 
+// PieceBytes is how many bytes of a piece lie in files; of a v1 share that has padding of
+// its own it counts that too.
+func PieceBytes(info *metainfo.Info, p int) int64 {
+	if info.Version == metainfo.V1 {
+		return int64(info.PieceSize(p))
+	}
+	return int64(info.DataSize(p))
+}
+
 // PieceWanted tells whether a piece holds a byte of a wanted file.
 func PieceWanted(info *metainfo.Info, p int, wanted func(int) bool) bool {
 	if wanted == nil {
