@@ -47,10 +47,12 @@ func FuzzMetainfo(f *testing.F) {
 		if alone.Hash != m.Hash || !reflect.DeepEqual(alone.Info, m.Info) {
 			t.Fatalf("%+v, alone %+v", m.Info, alone.Info)
 		}
+		var layers []FileLayer
 		for _, file := range alone.MissingLayers() {
-			if err := alone.SetLayer(file, m.Layer(file)); err != nil {
-				t.Fatal(err)
-			}
+			layers = append(layers, FileLayer{file, m.Layer(file)})
+		}
+		if alone, err = alone.WithLayers(layers); err != nil {
+			t.Fatal(err)
 		}
 		alone.Trackers, alone.WebSeeds = m.Trackers, m.WebSeeds
 		again, err := Parse(alone.Bytes())

@@ -68,27 +68,6 @@ func (m *Metainfo) MissingLayers() []int {
 	return files
 }
 
-// SetLayer gives the piece layer of a file: the concatenated 32-byte hashes of its pieces (BEP 52). It is kept only if it
-// leads to the file's root; otherwise the error wraps ErrLayer. m keeps the slice. Other files of the same root and
-// length get the layer too.
-func (m *Metainfo) SetLayer(file int, hashes []byte) error {
-	l := m.layerOf(file)
-	if l == nil {
-		return fmt.Errorf("metainfo: file %d has no piece layer", file)
-	}
-	if err := m.checkLayer(file, hashes); err != nil {
-		return err
-	}
-	f := &m.Info.Files[file]
-	for n := range m.layers {
-		if g := &m.Info.Files[m.layers[n].file]; m.layers[n].hashes == nil && g.Root == f.Root && g.Length == f.Length {
-			m.layers[n].hashes = hashes
-		}
-	}
-	m.raw = nil // what was parsed lacks this layer
-	return nil
-}
-
 // checkLayer verifies a layer against the root of a file that has one.
 func (m *Metainfo) checkLayer(file int, hashes []byte) error {
 	f := &m.Info.Files[file]

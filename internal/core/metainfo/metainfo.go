@@ -159,7 +159,8 @@ type Info struct {
 	padding int64 // sum of the pads
 }
 
-// Metainfo is a share's description with all its hashes. After Parse nothing in it changes but by SetLayer.
+// Metainfo is a share's description with all its hashes. It must not be changed once it is in use: WithLayers makes
+// another.
 type Metainfo struct {
 	Info      *Info
 	InfoBytes []byte // the info dictionary exactly as it was hashed; served to peers by BEP 9

@@ -528,7 +528,7 @@ func hash1(s string) InfoHash {
 
 // After a magnet link, layers come from peers; the .torrent that is then written is complete, and before that it can be
 // read back by who wrote it.
-func TestSetLayer(t *testing.T) {
+func TestWithLayers(t *testing.T) {
 	_, layer := blocksRoot(3, 2)
 	info := enc(v2Tree())
 	_, v2 := sums(info)
@@ -549,19 +549,20 @@ func TestSetLayer(t *testing.T) {
 		file  int
 		layer string
 	}{"short": {1, layer[:64]}, "long": {1, layer + layer[:32]}, "wrong": {1, layer[:95] + "?"}, "empty": {1, ""}} {
-		if err := m.SetLayer(c.file, []byte(c.layer)); !errors.Is(err, ErrLayer) {
+		if _, err := m.WithLayers([]FileLayer{{c.file, []byte(c.layer)}}); !errors.Is(err, ErrLayer) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, f := range []int{0, 7, -1} {
-		if err := m.SetLayer(f, []byte(layer)); err == nil {
+		if _, err := m.WithLayers([]FileLayer{{f, []byte(layer)}}); err == nil {
 			t.Errorf("file %d took a layer", f)
 		}
 	}
-	if err := m.SetLayer(1, []byte(layer)); err != nil || m.MissingLayers() != nil {
-		t.Fatalf("SetLayer: %v, missing %v", err, m.MissingLayers())
+	all, err := m.WithLayers([]FileLayer{{1, []byte(layer)}})
+	if err != nil || all.MissingLayers() != nil || len(m.MissingLayers()) != 1 {
+		t.Fatalf("WithLayers: %v, missing %v, and before %v", err, all.MissingLayers(), m.MissingLayers())
 	}
-	whole := mustParse(t, m.Bytes())
+	whole := mustParse(t, all.Bytes())
 	if whole.Hash != m.Hash || !reflect.DeepEqual(whole.Trackers, m.Trackers) || string(whole.Layer(1)) != layer {
 		t.Errorf("written and read: %+v", whole)
 	}

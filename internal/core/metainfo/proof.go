@@ -95,17 +95,6 @@ func (i *Info) TreeHeight(f int) int {
 	return log2(ceilPow2(int(ceilDiv(file.Length, BlockSize))))
 }
 
-// FileByRoot returns the first file whose tree has this root, -1 if there is none. It looks at every file: who is asked
-// often keeps the answer.
-func (i *Info) FileByRoot(root [32]byte) int {
-	for f := range i.Files {
-		if i.Files[f].Root == root && i.TreeHeight(f) >= 0 {
-			return f
-		}
-	}
-	return -1
-}
-
 // HashTree answers hash requests for one file. It keeps the piece layer, which it shares with the Metainfo, and the root
 // of every 512 hashes of it, so that an answer costs a few thousand hashes at most and memory is 1/512 of the layer.
 type HashTree struct {
@@ -260,7 +249,7 @@ func (l *LayerFetch) Add(r HashRange, hashes [][32]byte) error {
 	return nil
 }
 
-// Layer returns the whole layer for SetLayer once every run was added, otherwise nil.
+// Layer returns the whole layer for WithLayers once every run was added, otherwise nil.
 func (l *LayerFetch) Layer() []byte {
 	if l.left > 0 {
 		return nil
