@@ -254,6 +254,11 @@ func openCatalog(h *Home) (*store.Catalog, error) {
 		}
 	}
 	c, err := store.OpenCatalog(path)
+	if err == nil {
+		if err = c.Adopt(h.Path(TorrentsFolder)); err != nil {
+			c.Close()
+		}
+	}
 	switch {
 	case errors.Is(err, store.ErrDamaged):
 		return nil, api.Errorf(api.BadData, path, "the list of shares is damaged: %w", err).Try("run `shoal fsck --repair`; no file of a share is touched")

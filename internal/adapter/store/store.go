@@ -90,9 +90,3 @@ func RemoveTorrent(dir, id string) error { return catalog.RemoveTorrent(dir, id)
 
 // Torrents is catalog.Torrents.
 func Torrents(dir string) ([]string, error) { return catalog.Torrents(dir) }
-
-// RowsFromTorrents is catalog.RowsFromTorrents.
-func RowsFromTorrents(dir string) ([]Row, []Problem) { return catalog.RowsFromTorrents(dir) }
-
-// Rebuild is catalog.Rebuild.
-func Rebuild(path string, rows []Row) (aside string, err error) { return catalog.Rebuild(path, rows) }

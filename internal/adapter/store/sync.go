@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -133,11 +132,8 @@ func (c *Content) syncFile(f int) error {
 	return disk.Fault("sync", c.Path(f), disk.SyncData(h.f))
 }
 
-// syncFolder flushes the names in a folder. Windows flushes them by itself.
+// syncFolder flushes the names in a folder.
 func (c *Content) syncFolder(key string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
 	var comps []string
 	if key != "" {
 		comps = strings.Split(key, "/")
@@ -152,7 +148,7 @@ func (c *Content) syncFolder(key string) error {
 	defer d.release()
 	dir, err := d.file()
 	if err == nil {
-		err = dir.Sync()
+		err = disk.SyncFolder(dir)
 	}
 	return disk.Fault("sync", c.fullPath(comps), err)
 }

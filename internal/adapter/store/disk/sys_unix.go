@@ -84,5 +84,15 @@ func seekExtent(f *os.File, off, size int64, whence int, unknown int64) int64 {
 	return unknown
 }
 
+// SyncFolder flushes the names in a folder. A file system that has no such call keeps
+// them in its own way.
+func SyncFolder(f *os.File) error {
+	err := f.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+		return nil
+	}
+	return err
+}
+
 // MakeSparse is for systems where a file must be told; here it is not needed.
 func MakeSparse(*os.File) {}

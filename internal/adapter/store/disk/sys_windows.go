@@ -57,6 +57,9 @@ func NextData(_ *os.File, off, _ int64) int64 { return off }
 // NextHole: there are none.
 func NextHole(_ *os.File, _, size int64) int64 { return size }
 
+// SyncFolder has nothing to do: the system flushes names by itself.
+func SyncFolder(*os.File) error { return nil }
+
 // MakeSparse asks for holes, so that extending a file to its length does not
 // write zeros. A volume without them still works, only slower.
 func MakeSparse(f *os.File) {

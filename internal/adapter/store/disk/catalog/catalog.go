@@ -69,6 +69,10 @@ type Catalog struct {
 
 const schemaVersion = 1
 
+// besides are the names, after the database's own, of what SQLite keeps to end or undo
+// what a kill cut short.
+var besides = []string{"-wal", "-journal"}
+
 // schema is described in docs/formats/catalog.md.
 const schema = `
 CREATE TABLE schema (version INTEGER NOT NULL);
@@ -404,7 +408,7 @@ func Rebuild(path string, rows []Row) (aside string, err error) {
 			return "", &disk.Error{Op: "put aside", Path: path, Kind: disk.ErrExists}
 		}
 	}
-	for _, suffix := range []string{"", "-wal", "-shm"} {
+	for _, suffix := range append([]string{"", "-shm"}, besides...) {
 		err := os.Rename(path+suffix, aside+suffix)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", disk.Fault("put aside", path+suffix, err)

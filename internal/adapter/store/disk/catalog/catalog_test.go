@@ -233,7 +233,7 @@ func TestCheckFindsAndRepairMends(t *testing.T) {
 	save(0, row(0), metas[0]) // in order
 	save(1, row(1), metas[1]) // its bitmap will be of wrong size
 	save(2, row(2), metas[2]) // its .torrent will be missing
-	save(3, row(3), metas[3]) // not in the catalog
+	save(3, row(3), metas[3]) // its row was lost, with its .share
 	save(4, row(4), metas[4]) // its folder is missing
 	link := row(5)            // a link without metadata
 	link.Link = "magnet:?"
@@ -246,7 +246,8 @@ func TestCheckFindsAndRepairMends(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close()
-	if err := os.Remove(filepath.Join(torrents, row(2).ID+".torrent")); err != nil {
+	if err := errors.Join(os.Remove(filepath.Join(torrents, row(2).ID+".torrent")),
+		os.WriteFile(filepath.Join(torrents, row(3).ID+".share"), []byte("{"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{ProblemResume: row(1).ID, ProblemTorrent: row(2).ID, ProblemUnlisted: row(3).ID, ProblemFolder: row(4).ID}
@@ -268,7 +269,7 @@ func TestCheckFindsAndRepairMends(t *testing.T) {
 		t.Errorf("after Repair: %v", p)
 	}
 	c = open(t, path)
-	if rows, _ := c.Shares(); len(rows) != 5 {
+	if rows, _ := c.Shares(); len(rows) != 4 {
 		t.Errorf("%d rows after Repair", len(rows))
 	}
 }

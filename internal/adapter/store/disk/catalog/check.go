@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -15,7 +16,7 @@ const (
 	ProblemDatabase = "database" // the file itself, or a part of it
 	ProblemTorrent  = "torrent"  // a .torrent or .share is missing or wrong
 	ProblemResume   = "resume"   // a resume state is damaged or of wrong size
-	ProblemUnlisted = "unlisted" // in the torrents folder but not in the catalog
+	ProblemUnlisted = "unlisted" // damaged, and in the torrents folder but not in the catalog
 	ProblemFolder   = "folder"   // the folder of a share's content is missing
 )
 
@@ -33,7 +34,9 @@ const maxProblems = 1000
 
 // Check looks for damage in the database at path and in the torrents folder
 // that belongs to it. It works without a running node and changes nothing; no
-// problem means an empty list. A home that was never used is in order.
+// problem means an empty list. A home that was never used is in order, and so is
+// one that a kill left in the middle of something which the next start ends by
+// itself: see Open and Adopt.
 func Check(path, torrents string) []Problem {
 	k := &checkup{path: path, torrents: torrents, rows: make(map[string]Row)}
 	_, err := os.Lstat(path)
@@ -68,20 +71,71 @@ const rebuildText = "put the database aside and make a new one from the torrents
 
 // database reads everything; false means that it is of no use.
 func (k *checkup) database() bool {
-	c, err := dial(k.path, "ro")
-	if err == nil {
-		defer c.db.Close()
-		err = k.read(c)
+	err := k.open(k.path, "ro")
+	if err != nil && !errors.Is(err, ErrNewer) && interrupted(k.path) {
+		*k = checkup{path: k.path, torrents: k.torrents, rows: make(map[string]Row)}
+		err = k.onCopy()
 	}
 	switch {
 	case err == nil:
 		return true
-	case errors.Is(err, ErrNewer):
-		k.found(Problem{Kind: ProblemDatabase, Path: k.path, Detail: err.Error()})
-	default:
+	case errors.Is(err, ErrDamaged):
 		k.found(Problem{Kind: ProblemDatabase, Path: k.path, Detail: err.Error(), Repair: rebuildText})
+	default: // a newer one, or one that may not be read: nothing to mend
+		k.found(Problem{Kind: ProblemDatabase, Path: k.path, Detail: err.Error()})
 	}
 	return false
+}
+
+// open reads the database at a path, which may be a copy.
+func (k *checkup) open(path, mode string) error {
+	c, err := dial(path, mode)
+	if err != nil {
+		return err
+	}
+	defer c.db.Close()
+	c.path = k.path
+	return k.read(c)
+}
+
+// interrupted tells whether a kill may have left something that SQLite ends by writing.
+func interrupted(path string) bool {
+	for _, suffix := range besides {
+		if fi, err := os.Lstat(path + suffix); err == nil && fi.Size() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// onCopy lets SQLite end on a copy what a kill left, as Open will on the database itself.
+func (k *checkup) onCopy() error {
+	dir, err := os.MkdirTemp("", "shoal-fsck-")
+	if err != nil {
+		return disk.Fault("copy", k.path, err)
+	}
+	defer os.RemoveAll(dir)
+	copied := filepath.Join(dir, "copy.db")
+	for _, suffix := range append([]string{""}, besides...) {
+		if err := copyFile(copied+suffix, k.path+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return disk.Fault("copy", k.path+suffix, err)
+		}
+	}
+	return k.open(copied, "rw")
+}
+
+func copyFile(to, from string) error {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	return errors.Join(err, dst.Close())
 }
 
 func (k *checkup) read(c *Catalog) error {
@@ -188,7 +242,9 @@ func (k *checkup) shares() {
 	}
 }
 
-// unlisted finds shares in the torrents folder that the catalog lost.
+// unlisted finds shares in the torrents folder that are neither in the catalog nor fit to
+// be listed by Adopt. A .torrent alone is what is left of a share that was not yet added,
+// or not wholly removed.
 func (k *checkup) unlisted() {
 	ids, err := Torrents(k.torrents)
 	if err != nil {
@@ -199,17 +255,15 @@ func (k *checkup) unlisted() {
 		if _, listed := k.rows[id]; listed {
 			continue
 		}
-		p := Problem{
-			Kind: ProblemUnlisted, ID: id, Path: filepath.Join(k.torrents, id+torrentExt),
-			Detail: "in the torrents folder but not in the catalog",
+		if _, err := os.Lstat(filepath.Join(k.torrents, id+shareExt)); errors.Is(err, os.ErrNotExist) {
+			continue
 		}
-		if _, lost := rowFromTorrent(k.torrents, id); lost == nil {
-			p.Repair = "add it to the catalog again; its content is hashed at the next start"
-		} else {
-			p.Detail += ", and cannot be restored: " + lost.Detail
-			p.Repair = "put its files aside"
+		if _, lost := rowFromTorrent(k.torrents, id); lost != nil {
+			k.found(Problem{
+				Kind: ProblemUnlisted, ID: id, Path: lost.Path,
+				Detail: "not in the catalog, and cannot be listed: " + lost.Detail, Repair: "put its files aside",
+			})
 		}
-		k.found(p)
 	}
 }
 
@@ -237,6 +291,9 @@ func Repair(path, torrents string) (left []Problem, err error) {
 }
 
 func repairOne(path, torrents string, p Problem) error {
+	if p.Kind == ProblemUnlisted {
+		return putAside(torrents, p.ID)
+	}
 	c, err := Open(path)
 	if err != nil {
 		return err
@@ -251,12 +308,6 @@ func repairOne(path, torrents string, p Problem) error {
 			return err
 		}
 		return c.Delete(p.ID)
-	case ProblemUnlisted:
-		r, lost := rowFromTorrent(torrents, p.ID)
-		if lost != nil {
-			return putAside(torrents, p.ID)
-		}
-		return c.Put(r)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,13 +19,15 @@ import (
 const (
 	torrentExt = ".torrent"
 	shareExt   = ".share"
+	unfinished = ".new-" // begins the name of a file that is being written
 	maxShare   = 1 << 20 // bytes of an ID.share that is believed
 )
 
 // SaveTorrent keeps a share in the torrents folder: its metainfo, unless m is
-// nil (a link whose metadata is missing), and its row. Each file is written
-// under another name, flushed and then renamed, so that it is whole or absent
-// whatever happens. A .torrent that is there already is not written again.
+// nil (a link whose metadata is missing), and then its row: with that the share
+// is there, in the database or not. Each file is written under another name,
+// flushed and then renamed, so that it is whole or absent whatever happens. A
+// .torrent that is there already is not written again.
 func SaveTorrent(dir string, m *metainfo.Metainfo, r Row) error {
 	if err := checkID(r.ID); err != nil {
 		return err
@@ -35,7 +38,7 @@ func SaveTorrent(dir string, m *metainfo.Metainfo, r Row) error {
 	if m != nil {
 		p := filepath.Join(dir, r.ID+torrentExt)
 		data := m.Bytes()
-		if fi, err := os.Lstat(p); err != nil || fi.Size() != int64(len(data)) {
+		if old, err := readBounded(p, int64(len(data))); err != nil || !bytes.Equal(old, data) {
 			if err := writeWhole(p, data); err != nil {
 				return err
 			}
@@ -45,7 +48,19 @@ func SaveTorrent(dir string, m *metainfo.Metainfo, r Row) error {
 	if err != nil {
 		return fmt.Errorf("store: row %s: %w", r.ID, err)
 	}
-	return writeWhole(filepath.Join(dir, r.ID+shareExt), append(data, '\n'))
+	if err := writeWhole(filepath.Join(dir, r.ID+shareExt), append(data, '\n')); err != nil {
+		return err
+	}
+	return syncFolder(dir)
+}
+
+// syncFolder flushes the names in a folder of the home.
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err == nil {
+		err = errors.Join(disk.SyncFolder(f), f.Close())
+	}
+	return disk.Fault("sync", dir, err)
 }
 
 // checkID keeps anything but an info hash out of file names.
@@ -58,7 +73,7 @@ func checkID(id string) error {
 
 // writeWhole replaces a file of the home in one step.
 func writeWhole(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := os.CreateTemp(filepath.Dir(path), unfinished+"*")
 	if err != nil {
 		return disk.Fault("write", path, err)
 	}
@@ -108,30 +123,102 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	return b, disk.Fault("read", path, err)
 }
 
+// Remove forgets a share, in the catalog and in the torrents folder. Its .share
+// goes first, so that a kill in between leaves the share as it was or gone, and
+// Adopt does not bring it back. An unknown one is no error.
+func (c *Catalog) Remove(torrents, id string) error {
+	err := removeFile(torrents, id, shareExt)
+	return errors.Join(err, c.Delete(id), removeFile(torrents, id, torrentExt))
+}
+
 // RemoveTorrent deletes a share from the torrents folder. Missing files are no
 // error.
 func RemoveTorrent(dir, id string) error {
+	return errors.Join(removeFile(dir, id, shareExt), removeFile(dir, id, torrentExt))
+}
+
+// removeFile deletes one of a share's files in the torrents folder.
+func removeFile(dir, id, ext string) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	for _, ext := range []string{shareExt, torrentExt} {
-		p := filepath.Join(dir, id+ext)
-		if err := os.Remove(p); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return disk.Fault("remove", p, err)
-		}
+	p := filepath.Join(dir, id+ext)
+	if err := os.Remove(p); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return disk.Fault("remove", p, err)
 	}
 	return nil
+}
+
+// Adopt brings the catalog in step with the torrents folder, which is the truth.
+// Shares that lost their row in a crash, or were killed before they had it, are
+// listed again. What a kill left of files half written goes, and so does the
+// link that became one of the shares. No other node may use the folder.
+func (c *Catalog) Adopt(torrents string) error {
+	ids, stale, err := listFolder(torrents)
+	if err != nil {
+		return err
+	}
+	for _, name := range stale {
+		_ = os.Remove(filepath.Join(torrents, name)) // the next start tries again
+	}
+	rows, err := c.Shares()
+	if err != nil {
+		return err
+	}
+	listed := make(map[string]bool, len(rows))
+	for _, r := range rows {
+		listed[r.ID] = true
+	}
+	known := len(rows)
+	for _, id := range ids {
+		if !listed[id] {
+			if r, lost := rowFromTorrent(torrents, id); lost == nil {
+				rows = append(rows, r)
+			}
+		}
+	}
+	if len(rows) > known {
+		if err := c.Put(rows[known:]...); err != nil {
+			return err
+		}
+	}
+	return c.dropLinks(torrents, rows)
+}
+
+// dropLinks forgets the links that became shares, under the ID that is known since.
+func (c *Catalog) dropLinks(torrents string, rows []Row) (err error) {
+	shares := make(map[string]bool, len(rows)) // by info hash
+	for _, r := range rows {
+		if r.Link == "" {
+			shares[r.V1], shares[r.V2] = true, true
+		}
+	}
+	delete(shares, "")
+	for _, r := range rows {
+		if r.Link != "" && (shares[r.V1] || shares[r.V2]) {
+			err = errors.Join(err, c.Remove(torrents, r.ID))
+		}
+	}
+	return err
 }
 
 // Torrents lists, in order, the shares that have a .torrent or a row in the
 // torrents folder. A missing folder is an empty one.
 func Torrents(dir string) ([]string, error) {
+	ids, _, err := listFolder(dir)
+	return ids, err
+}
+
+// listFolder also lists the names of files that are being written.
+func listFolder(dir string) (ids, stale []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, disk.Fault("read folder", dir, err)
+		return nil, nil, disk.Fault("read folder", dir, err)
 	}
-	var ids []string
 	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), unfinished) {
+			stale = append(stale, e.Name())
+		}
 		id, ext, _ := strings.Cut(e.Name(), ".")
 		if checkID(id) != nil || "."+ext != torrentExt && "."+ext != shareExt {
 			continue
@@ -140,7 +227,7 @@ func Torrents(dir string) ([]string, error) {
 			ids = append(ids, id)
 		}
 	}
-	return ids, nil
+	return ids, stale, nil
 }
 
 // RowsFromTorrents makes the rows for Rebuild from the torrents folder, with a
