@@ -60,7 +60,7 @@ type fileState struct {
 	unwant bool          // not selected
 	ours   bool          // under NAME, and put there by this node
 	redo   bool          // ours, and a crash may have lost its bytes: may be written again
-	unfit  bool          // another thing bears NAME or NAME.part
+	inWay  string        // NAME or NAME.part, when another thing bears it
 	aside  bool          // not selected, and NAME is another file: it is left alone
 	used   atomic.Bool   // a good piece has bytes of it
 }
@@ -143,8 +143,19 @@ func Open(m *metainfo.Metainfo, dir string, o Options) (*Content, error) {
 // distrust has the next Sync flush every file that is there: what an earlier run wrote may
 // still be in the page cache alone, also where it is verified now.
 func (c *Content) distrust() {
+	home := c.hasParts()
 	for i := range c.files {
-		if c.real(i) && place(c.files[i].where.Load()) != absent {
+		st := &c.files[i]
+		there := c.real(i)
+		switch place(st.where.Load()) {
+		case absent:
+			there = false
+		case inParts:
+			there = there && home
+		case final: // another program's file cannot be flushed everywhere
+			there = there && (st.ours || !disk.FlushNeedsWrite)
+		}
+		if there {
 			c.wrote(i)
 		}
 	}

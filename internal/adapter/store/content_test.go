@@ -354,3 +354,26 @@ func TestPartNames(t *testing.T) {
 	finishAll(t, c)
 	fx.check(t, dir)
 }
+
+// What is in the way is named as it is called: a person has to find it.
+func TestAlienPartIsNamed(t *testing.T) {
+	for name, single := range map[string]bool{"alone": true, "in a folder": false} {
+		fx := newFixture(t, metainfo.V1, 32*kib, single, spec{"f", 50 * kib})
+		dir := t.TempDir()
+		alien := fx.full(dir, "f.part")
+		fx.putFile(t, dir, "f.part", []byte("of a browser"))
+		c := fx.open(t, dir, Options{})
+		if list := c.Conflicts(); len(list) != 1 || list[0].Path != alien {
+			t.Errorf("%s: conflicts %v", name, list)
+		}
+		for _, err := range []error{c.WriteVec(blocks(fx.piece(0)), 0, 0), c.Finish(0)} {
+			var se *Error
+			if !errors.Is(err, ErrExists) || !errors.As(err, &se) || se.Path != alien {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if b, _ := os.ReadFile(alien); string(b) != "of a browser" {
+			t.Error("it was changed")
+		}
+	}
+}

@@ -109,7 +109,7 @@ func (c *Content) makePart(f int, now int64) (*handle, error) {
 		return nil, err
 	}
 	c.touchFolder(folders)
-	st.ours, st.unfit = true, false
+	st.ours, st.inWay = true, ""
 	return c.handles.add(file, &st.handle, now), nil
 }
 

@@ -50,8 +50,8 @@ func (c *Content) Finish(file int) error {
 	case final, inParts:
 		return nil
 	case absent:
-		if st.unfit {
-			return &Error{Op: "finish", Path: c.Path(file), Kind: ErrExists}
+		if st.inWay != "" {
+			return &Error{Op: "finish", Path: c.wayPath(file), Kind: ErrExists}
 		}
 		if c.info.Files[file].Length > 0 {
 			return &Error{Op: "finish", Path: c.Path(file), Kind: ErrChanged, Err: fs.ErrNotExist}

@@ -17,7 +17,7 @@ func (c *Content) inspect(i int) error {
 	return c.inspectLocked(i)
 }
 
-// inspectLocked sets where, stamp and unfit. What is found there counts even
+// inspectLocked sets where, stamp and inWay. What is found there counts even
 // if the file is not selected: its bytes can be used. A file that was replaced
 // is not ours any more, and an open descriptor of it is dropped.
 func (c *Content) inspectLocked(i int) error {
@@ -26,7 +26,7 @@ func (c *Content) inspectLocked(i int) error {
 		return nil
 	}
 	was, whereWas := st.stamp, place(st.where.Load())
-	st.unfit = false
+	st.inWay = ""
 	where, now, err := c.look(i, st)
 	if err != nil {
 		if !st.unwant && !c.inPlace {
@@ -86,7 +86,7 @@ func (c *Content) look(i int, st *fileState) (place, stamp, error) {
 		c.clearTwin(d, c.partName(i, name), fi)
 		return final, stampOf(fi), nil
 	case err == nil:
-		st.unfit = true
+		st.inWay = name
 		if c.inPlace {
 			return absent, stampOf(fi), nil
 		}
@@ -119,8 +119,16 @@ func (c *Content) lookPart(d *folder, i int, st *fileState, name string) (place,
 	case fi.Mode().IsRegular() && (fi.Size() == c.info.Files[i].Length || fi.Size() == 0):
 		return partial, stampOf(fi), nil
 	}
-	st.unfit = true
+	if st.inWay == "" {
+		st.inWay = c.partName(i, name)
+	}
 	return absent, stamp{size: -1}, nil
+}
+
+// wayPath is the path of what is in the way of file i.
+func (c *Content) wayPath(i int) string {
+	folders, _ := c.path(i)
+	return c.fullPath(append(folders, c.files[i].inWay))
 }
 
 // clearTwin ends a renaming that was cut short between its two steps: NAME and
@@ -180,11 +188,17 @@ func (c *Content) Conflicts() []Conflict {
 	for i := range c.files {
 		st := &c.files[i]
 		st.mu.Lock()
-		hit := st.unfit || (guilty[i] || accused[i]) && place(st.where.Load()) == final && !st.redo
-		hit = hit && !st.unwant && !c.inPlace
+		path := ""
+		switch {
+		case st.unwant || c.inPlace:
+		case st.inWay != "":
+			path = c.wayPath(i)
+		case (guilty[i] || accused[i]) && place(st.where.Load()) == final && !st.redo:
+			path = c.Path(i)
+		}
 		st.mu.Unlock()
-		if hit {
-			list = append(list, Conflict{File: i, Path: c.Path(i)})
+		if path != "" {
+			list = append(list, Conflict{File: i, Path: path})
 		}
 	}
 	return list

@@ -233,3 +233,21 @@ func TestResumeOfBoundaryBytes(t *testing.T) {
 		t.Errorf("trusted %08b of a file that is not there", got)
 	}
 }
+
+// The home's file is made when bytes go there, and not by looking after it.
+func TestNoPartsBeforeTheyAreNeeded(t *testing.T) {
+	each(t, func(t *testing.T, v metainfo.Version) {
+		fx := newFixture(t, v, 64*kib, false, spec{"a", 128 * kib}, spec{"b", 100 * kib})
+		b := fx.index(t, "b")
+		o := Options{Wanted: func(f int) bool { return f != b }, Parts: filepath.Join(t.TempDir(), "home", "parts")}
+		c := fx.open(t, t.TempDir(), o)
+		fx.fetch(t, c, 0)
+		good(t, c, nil)
+		if err := errors.Join(c.Sync(t.Context()), c.SetWanted(b, true), c.SetWanted(b, false)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Lstat(filepath.Dir(o.Parts)); err == nil {
+			t.Error("something was made in the home")
+		}
+	})
+}

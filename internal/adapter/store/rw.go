@@ -320,8 +320,8 @@ func (c *Content) openSlow(f int, write bool, now int64) (*handle, error) {
 			return nil, &Error{Op: "write", Path: c.Path(f), Kind: ErrReadOnly}
 		case !write:
 			return nil, &Error{Op: "read", Path: c.Path(f), Kind: ErrChanged, Err: fs.ErrNotExist}
-		case st.unfit:
-			return nil, &Error{Op: "write", Path: c.Path(f), Kind: ErrExists}
+		case st.inWay != "":
+			return nil, &Error{Op: "write", Path: c.wayPath(f), Kind: ErrExists}
 		}
 		return c.createPart(f, now)
 	}
