@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -353,6 +354,31 @@ func TestPartNames(t *testing.T) {
 	fx.fetchAll(t, c)
 	finishAll(t, c)
 	fx.check(t, dir)
+}
+
+// However a share names its files, no two have one name on their way, and none that of
+// another file.
+func TestPartNamesAreTheirOwn(t *testing.T) {
+	long := strings.Repeat("x", 255)
+	cut := long[:255-len("~1.0.part")]
+	specs := []spec{{"a", 9}, {"a.part", 9}, {"a~0.0", 9}, {"a~0.1.part", 9}, {"d/a~0.0", 9}, {long, 9}, {cut + "~5.0", 9}, {cut + "~6.0", 9}, {cut + "~4.0", 9}}
+	fx := newFixture(t, metainfo.V1, 32*kib, false, specs...)
+	c := fx.open(t, t.TempDir(), Options{})
+	seen := make(map[string]bool)
+	for i := range fx.info.Files {
+		folders, name := c.path(i)
+		part := strings.Join(append(folders, c.partName(i, name)), "/")
+		if seen[part] || len(c.partName(i, name)) > 255 {
+			t.Errorf("%.40q…: %.40q… is not its own", name, part)
+		}
+		seen[part] = true
+	}
+	for i := range fx.info.Files {
+		folders, name := c.path(i)
+		if seen[strings.Join(append(folders, name), "/")] {
+			t.Errorf("%.40q… is the name of a file and of one on its way", name)
+		}
+	}
 }
 
 // What is in the way is named as it is called: a person has to find it.

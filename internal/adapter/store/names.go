@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -22,44 +23,49 @@ func (c *Content) partName(i int, name string) string {
 }
 
 // partNames finds the files for which NAME.part will not do: it would be too
-// long, or is itself the name of a file of this share. The result follows from
+// long, or is itself the name of a file of this share. No two names are equal. The result follows from
 // the metainfo alone, so that a restart finds the same names.
 func partNames(info *metainfo.Info) map[int]string {
-	taken := make(map[string]bool)
+	if !slices.ContainsFunc(info.Files, needsPartName) {
+		return nil
+	}
+	taken := make(map[string]bool) // true: by a file, false: by its NAME.part
 	for i := range info.Files {
-		f := &info.Files[i]
-		if n := len(f.Path); n > 0 && len(f.Path[n-1]) >= len(partSuffix) &&
-			strings.HasSuffix(strings.ToLower(f.Path[n-1]), partSuffix) {
-			taken[strings.ToLower(strings.Join(f.Path, "/"))] = true
+		path := strings.ToLower(strings.Join(info.Files[i].Path, "/"))
+		if taken[path] = true; !taken[path+partSuffix] {
+			taken[path+partSuffix] = false
 		}
 	}
-	var names map[int]string
+	names := make(map[int]string)
 	for i := range info.Files {
 		f := &info.Files[i]
 		if f.Pad || f.Symlink || len(f.Path) == 0 {
 			continue
 		}
+		folder := strings.ToLower(strings.Join(append(slices.Clone(f.Path[:len(f.Path)-1]), ""), "/"))
 		name := f.Path[len(f.Path)-1]
-		if len(name)+len(partSuffix) <= maxName && len(taken) == 0 {
+		p := name + partSuffix
+		if len(p) <= maxName && !taken[folder+strings.ToLower(p)] {
 			continue
 		}
-		folder := strings.ToLower(strings.Join(f.Path[:len(f.Path)-1], "/") + "/")
-		if len(f.Path) == 1 {
-			folder = ""
-		}
-		p := name + partSuffix
-		for n := 0; len(p) > maxName || taken[folder+strings.ToLower(p)]; n++ {
+		for n, used := 0, true; used; n++ {
 			tail := fmt.Sprintf("~%d.%d%s", i, n, partSuffix)
 			p = cutName(name, maxName-len(tail)) + tail
+			_, used = taken[folder+strings.ToLower(p)]
 		}
-		if p != name+partSuffix {
-			if names == nil {
-				names = make(map[int]string)
-			}
-			names[i] = p
-		}
+		taken[folder+strings.ToLower(p)] = true
+		names[i] = p
 	}
 	return names
+}
+
+// needsPartName tells whether a file may not have NAME.part, or keeps another from it.
+func needsPartName(f metainfo.File) bool {
+	if len(f.Path) == 0 {
+		return false
+	}
+	name := f.Path[len(f.Path)-1]
+	return len(name)+len(partSuffix) > maxName || strings.HasSuffix(strings.ToLower(name), partSuffix)
 }
 
 // cutName keeps at most n bytes of a name and no half of a character.

@@ -17,8 +17,11 @@ func linkNew(root *os.Root, oldName, newName string) error {
 	if errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if _, err := root.Lstat(newName); err == nil {
+	switch _, err := root.Lstat(newName); {
+	case err == nil:
 		return fs.ErrExist
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
 	}
 	return root.Rename(oldName, newName)
 }

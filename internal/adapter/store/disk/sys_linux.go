@@ -136,3 +136,12 @@ func systemBoot() string {
 	}
 	return strings.TrimSpace(string(b))
 }
+
+// blockUnit is what free blocks are counted in: the preferred size of a transfer is
+// another on some file systems.
+func blockUnit(st *unix.Statfs_t) uint64 {
+	if st.Frsize > 0 {
+		return uint64(st.Frsize)
+	}
+	return uint64(st.Bsize)
+}

@@ -5,6 +5,8 @@ package disk
 import (
 	"errors"
 	"io/fs"
+	"math"
+	"math/bits"
 	"os"
 	"runtime"
 	"syscall"
@@ -22,8 +24,17 @@ func freeBytes(path string) (free, total int64, err error) {
 	if err := unix.Statfs(path, &st); err != nil {
 		return 0, 0, &fs.PathError{Op: "statfs", Path: path, Err: err}
 	}
-	unit := uint64(st.Bsize)
-	return int64(uint64(st.Bavail) * unit), int64(uint64(st.Blocks) * unit), nil
+	unit := blockUnit(&st)
+	return times(uint64(max(0, int64(st.Bavail))), unit), times(uint64(st.Blocks), unit), nil
+}
+
+// times multiplies without running over: some network file systems claim no end of space.
+func times(blocks, unit uint64) int64 {
+	hi, n := bits.Mul64(blocks, unit)
+	if hi > 0 || n > math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(n)
 }
 
 // systemKind sorts the system's error numbers.
