@@ -26,6 +26,9 @@ type Options struct {
 	// Parts is the path of a file in the home that holds the bytes of pieces
 	// which reach into files nobody selected. It is made when first needed.
 	Parts string
+	// Reserve is how many bytes of the disk are left free: WriteVec is ErrNoSpace
+	// when, by whoever writes, clearly fewer are. It looks once a second. 0: no reserve.
+	Reserve int64
 	// Handles is the node's cache of open files; nil makes one of its own.
 	Handles *Handles
 	// Resume is what the catalog remembers of this content, nil for nothing.
@@ -82,6 +85,8 @@ type Content struct {
 	handles *Handles
 	epoch   time.Time
 	closed  atomic.Bool
+	reserve int64
+	spared  atomic.Int64   // when the disk was last asked for its free space
 	names   map[int]string // part names that are not NAME.part
 
 	files     []fileState
@@ -108,7 +113,7 @@ func Open(m *metainfo.Metainfo, dir string, o Options) (*Content, error) {
 	}
 	c := &Content{
 		meta: m, info: m.Info, dir: abs, base: o.Base, inPlace: o.InPlace,
-		handles: o.Handles, partsPath: o.Parts, epoch: time.Now(),
+		handles: o.Handles, partsPath: o.Parts, epoch: time.Now(), reserve: o.Reserve,
 		files:   make([]fileState, len(m.Info.Files)),
 		folders: make(map[string]struct{}), bad: make(map[int]struct{}),
 	}

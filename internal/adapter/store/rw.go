@@ -47,7 +47,7 @@ func (c *Content) ReadVec(bufs [][]byte, piece, begin int) error {
 // not selected and no good piece has bytes of it. So a caller that writes
 // before it has verified takes ErrExists for final only if the piece turns out
 // to be good. ErrFull, ErrReadOnly, ErrDenied and ErrIO say that the system
-// refused; what was written before stays, and the call may be repeated.
+// refused, ErrNoSpace that the reserve would be used up; what was written before stays, and the call may be repeated.
 func (c *Content) WriteVec(bufs [][]byte, piece, begin int) error {
 	return c.transfer(bufs, piece, begin, true)
 }
@@ -190,14 +190,28 @@ func (c *Content) writeFile(f int, bufs [][]byte, off int64) error {
 			}
 			return err
 		}
-		err = disk.WriteVec(h.f, bufs, at)
-		h.release()
-		if err != nil {
-			return disk.Fault("write", c.Path(f), err)
+		if err = c.spare(); err == nil {
+			err = disk.Fault("write", c.Path(f), disk.WriteVec(h.f, bufs, at))
 		}
-		c.wrote(f)
+		h.release()
+		if err == nil {
+			c.wrote(f)
+		}
+		return err
+	}
+}
+
+// spare keeps the reserve: other fetches and programs fill the disk too.
+func (c *Content) spare() error {
+	if c.reserve <= 0 {
 		return nil
 	}
+	now, last := c.now(), c.spared.Load()
+	if now-last < freshness || !c.spared.CompareAndSwap(last, now) {
+		return nil
+	}
+	// What was measured before the start leaves out what the file system needs for itself.
+	return disk.CheckSpace(c.dir, 1, c.reserve-c.reserve/8)
 }
 
 // wrote marks a file for the next Sync and the next Stats.

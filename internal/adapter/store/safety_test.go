@@ -271,6 +271,39 @@ func TestFullDisk(t *testing.T) {
 	fx.check(t, dir)
 }
 
+// The reserve is kept while others fill the disk.
+func TestReserveIsKept(t *testing.T) {
+	dir, ok := smallDisk(t, 8<<20)
+	if !ok {
+		return
+	}
+	fx := newFixture(t, metainfo.V1, 256*kib, true, spec{"f", 1 << 20})
+	c := fx.open(t, dir, Options{Reserve: 4 << 20})
+	look := func() { c.epoch = c.epoch.Add(-2 * time.Second) } // a second has gone by
+	look()
+	fx.fetch(t, c, 0)
+	filler := filepath.Join(dir, "filler")
+	if err := fillDisk(filler, 2<<20); err != nil {
+		t.Fatal(err)
+	}
+	look()
+	var se *disk.SpaceError
+	if err := c.WriteVec(blocks(fx.piece(1)), 1, 0); !errors.Is(err, ErrNoSpace) || !errors.As(err, &se) || se.Path != dir {
+		t.Errorf("into the reserve: %v", err)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	look()
+	for p := 1; p < fx.info.NumPieces(); p++ {
+		fx.fetch(t, c, p)
+	}
+	if err := c.Finish(0); err != nil {
+		t.Fatal(err)
+	}
+	fx.check(t, dir)
+}
+
 func TestReadOnlyDisk(t *testing.T) {
 	dir, ok := smallDisk(t, 2<<20)
 	if !ok {

@@ -33,6 +33,11 @@ func Open(ctx context.Context, p Place, progress func(part float64)) (*Found, er
 		if err := os.MkdirAll(p.Dir, 0o777); err != nil {
 			return nil, err
 		}
+		_, total, err := store.Free(p.Dir)
+		if err != nil {
+			return nil, err
+		}
+		p.Options.Reserve = p.Reserve(total)
 	}
 	content, err := store.Open(p.Meta, p.Dir, p.Options)
 	if err != nil {
@@ -102,14 +107,7 @@ func (p *Place) checkSpace(have []bool) error {
 			need += PieceBytes(p.Meta.Info, i)
 		}
 	}
-	if need == 0 {
-		return nil
-	}
-	_, total, err := store.Free(p.Dir)
-	if err != nil {
-		return err
-	}
-	return store.CheckSpace(p.Dir, need, p.Reserve(total))
+	return store.CheckSpace(p.Dir, need, p.Options.Reserve)
 }
 
 // SpaceAgain tells whether what kept a share from being written may be gone, for one that
@@ -120,5 +118,6 @@ func SpaceAgain(dir string, need int64, reserve func(total int64) int64) error {
 	if err != nil {
 		return err
 	}
-	return store.CheckSpace(dir, min(need, 16<<20), min(reserve(total), total/20))
+	r := reserve(total)
+	return store.CheckSpace(dir, min(need, 16<<20), r-r/16) // the file system has taken some for itself
 }
