@@ -54,11 +54,15 @@ func systemKind(err error) error {
 	return nil
 }
 
-// Identity is the inode number, and whether any name still leads to it.
+// Identity is the inode number, 0 where it is none to rely on, and whether any name
+// still leads to it.
 func Identity(fi fs.FileInfo) (ino uint64, linked bool) {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {
 		return 0, true
+	}
+	if !steady(uint64(st.Dev)) {
+		return 0, st.Nlink > 0
 	}
 	return uint64(st.Ino), st.Nlink > 0
 }
