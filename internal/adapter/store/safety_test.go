@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha1"
 	"errors"
 	"os"
 	"path/filepath"
@@ -269,6 +270,30 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	fx.check(t, dir)
+}
+
+// A link in a metainfo is never made, wherever it leads.
+func TestLinksOfAMetainfoAreNotMade(t *testing.T) {
+	sum := sha1.Sum([]byte("hello"))
+	m, err := metainfo.Parse([]byte("d4:infod5:filesld6:lengthi5e4:pathl1:aee" +
+		"d4:attr1:l6:lengthi0e4:pathl4:linke12:symlink pathl2:..3:etceee" +
+		"4:name5:share12:piece lengthi16384e6:pieces20:" + string(sum[:]) + "ee"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fx, dir := &fixture{meta: m, info: m.Info, space: []byte("hello")}, t.TempDir()
+	c := fx.open(t, dir, Options{})
+	if err := c.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	fx.fetchAll(t, c)
+	finishAll(t, c)
+	if list, _ := os.ReadDir(filepath.Join(dir, "share")); len(list) != 1 || list[0].Name() != "a" {
+		t.Errorf("made: %v", list)
+	}
+	if kept, err := c.Remove(); err != nil || len(kept) > 0 {
+		t.Errorf("kept %v, %v", kept, err)
+	}
 }
 
 // The reserve is kept while others fill the disk.

@@ -30,13 +30,12 @@ func TestForgetfulFileSystem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ino, linked := Identity(fi); ino == 0 || !linked {
-		t.Errorf("%d, %t", ino, linked)
-	}
 	dev := fi.Sys().(*syscall.Stat_t).Dev
-	steadyDevices.Store(dev, false)
 	defer steadyDevices.Delete(dev)
-	if ino, linked := Identity(fi); ino != 0 || !linked {
-		t.Errorf("%d, %t", ino, linked)
+	for _, keeps := range []bool{true, false} {
+		steadyDevices.Store(dev, keeps)
+		if ino, linked := Identity(fi); ino != 0 != keeps || !linked {
+			t.Errorf("keeps %t: %d, %t", keeps, ino, linked)
+		}
 	}
 }
