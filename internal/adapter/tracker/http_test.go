@@ -80,6 +80,7 @@ func TestAnnounceQuery(t *testing.T) {
 		{"stopped", "", change(func(r *Request) { r.Event = Stopped }),
 			"/announce?" + strings.Replace(strings.Replace(testQuery, "started", "stopped", 1), "numwant=50", "numwant=0", 1)},
 		{"completed", "", change(func(r *Request) { r.Event = Completed }), "/announce?" + strings.Replace(testQuery, "started", "completed", 1)},
+		{"partial seed", "", change(func(r *Request) { r.Event = Paused }), "/announce?" + strings.Replace(testQuery, "started", "paused", 1)},
 		{"tracker id", "", change(func(r *Request) { r.TrackerID = "a b" }), "/announce?" + testQuery + "&trackerid=a%20b"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -177,15 +177,17 @@ func (c *Client) begin(ctx context.Context) (context.Context, context.CancelFunc
 // Event is why an announce is made (BEP 3); the values are those of BEP 15.
 type Event uint32
 
-// The events. None is the regular announce.
+// The events. None is the regular announce, Paused that of a peer that wants no more of a
+// share than the part it has (BEP 21); over UDP, which has no word for that, it is None.
 const (
 	None      Event = 0
 	Completed Event = 1
 	Started   Event = 2
 	Stopped   Event = 3
+	Paused    Event = 4
 )
 
-var eventNames = [...]string{None: "", Completed: "completed", Started: "started", Stopped: "stopped"}
+var eventNames = [...]string{None: "", Completed: "completed", Started: "started", Stopped: "stopped", Paused: "paused"}
 
 // String is the event's name in a query, empty for None.
 func (e Event) String() string {

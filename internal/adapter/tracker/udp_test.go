@@ -46,6 +46,8 @@ func TestUDPRequests(t *testing.T) {
 			head + "00000001 00000000 deadbeef 00000032 1d27"},
 		{"stopped", appendAnnounce(nil, id, transaction, with(func(r *Request) { r.Event = Stopped }), ""),
 			head + "00000003 00000000 deadbeef 00000000 1d27"},
+		{"partial seed", appendAnnounce(nil, id, transaction, with(func(r *Request) { r.Event = Paused }), ""),
+			head + "00000000 00000000 deadbeef 00000032 1d27"},
 		{"path and query (BEP 41)", appendAnnounce(nil, id, transaction, r, "/dir?a=b&c=d"),
 			head + "00000002 00000000 deadbeef 00000032 1d27 02 0c 2f6469723f613d6226633d64"},
 		{"scrape", appendScrape(nil, id, transaction, [][20]byte{r.InfoHash, r.PeerID}),

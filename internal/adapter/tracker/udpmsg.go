@@ -41,6 +41,9 @@ func appendAnnounce(dst []byte, connection uint64, transaction uint32, r Request
 	dst = binary.BigEndian.AppendUint64(dst, uint64(r.Downloaded))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(r.Left))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(r.Uploaded))
+	if r.Event == Paused {
+		r.Event = None
+	}
 	dst = binary.BigEndian.AppendUint32(dst, uint32(r.Event))
 	dst = binary.BigEndian.AppendUint32(dst, 0) // our address: the sender's
 	dst = binary.BigEndian.AppendUint32(dst, r.Key)

@@ -43,7 +43,7 @@ type Facts struct {
 	PeerID                     [20]byte
 	Port                       uint16
 	Key                        uint32
-	Uploaded, Downloaded, Left int64 // bytes
+	Uploaded, Downloaded, Left int64 // bytes; Left counts what is not wanted too
 	Complete                   bool  // all that is wanted is here: no peers are asked for
 }
 
@@ -222,6 +222,9 @@ func (a *Announcer) ask(url string) (tracker.Response, error) {
 }
 
 func (f *Facts) request(event tracker.Event) tracker.Request {
+	if event == tracker.None && f.Complete && f.Left > 0 {
+		event = tracker.Paused // a partial seed (BEP 21)
+	}
 	return tracker.Request{PeerID: f.PeerID, Port: f.Port, Key: f.Key, Uploaded: f.Uploaded, Downloaded: f.Downloaded,
 		Left: f.Left, Event: event}
 }

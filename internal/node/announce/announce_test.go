@@ -28,7 +28,7 @@ type trackers struct {
 
 func (c *trackers) Announce(ctx context.Context, url string, r tracker.Request) (tracker.Response, error) {
 	c.mu.Lock()
-	event := map[tracker.Event]string{tracker.None: "-", tracker.Started: "started", tracker.Completed: "completed", tracker.Stopped: "stopped"}[r.Event]
+	event := map[tracker.Event]string{tracker.None: "-", tracker.Started: "started", tracker.Completed: "completed", tracker.Stopped: "stopped", tracker.Paused: "paused"}[r.Event]
 	c.said = append(c.said, strings.TrimRight(fmt.Sprintf("%v %s %s %d %s", time.Since(c.begun).Round(time.Second), url, event, r.InfoHash[0], r.TrackerID), " "))
 	err, stuck := c.down[url], c.stuck[url]
 	c.mu.Unlock()
@@ -151,6 +151,21 @@ func TestHybrid(t *testing.T) {
 		}
 		stop(s, a)
 		c.expect(t, "0s a stopped 1 x", "0s a stopped 2 x")
+	})
+}
+
+// TestPartialSeed (BEP 21): who has all that it wants, and not all, says so each time.
+func TestPartialSeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s, a := begin([]string{"a"})
+		s.facts.Left = 5
+		pass(31 * time.Minute)
+		s.Do(t.Context(), func() { s.facts.Complete = true })
+		pass(30 * time.Minute)
+		s.Do(t.Context(), func() { s.facts.Left = 0 })
+		pass(30 * time.Minute)
+		c.expect(t, "0s a started 1", "30m0s a - 1 x", "1h0m0s a paused 1 x", "1h30m0s a - 1 x")
+		stop(s, a)
 	})
 }
 

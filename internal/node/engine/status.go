@@ -173,11 +173,21 @@ func (s *Share) sources() []Source {
 
 func (c *conn) source() Source { return Source{Addr: c.Addr, Client: c.client(), Bytes: c.blocksIn} }
 
-func (s *Share) bytesLeft() int64 {
+// bytesLeft is what of the whole share is not here, for trackers: who has all that it
+// wants and not all is no seed.
+func (s *Share) bytesLeft() (n int64) {
+	if s.row.Complete && s.t.Info() == nil {
+		return 0 // it is being looked at again
+	}
 	if s.meta == nil || s.t.Info() == nil {
 		return 1 << 40 // unknown, but not zero: that would say we are a seed
 	}
-	return int64(s.t.Needed()) * s.meta.Info.PieceLength
+	for p := range s.meta.Info.NumPieces() {
+		if !s.t.Have(p) {
+			n += files.PieceBytes(s.meta.Info, p)
+		}
+	}
+	return n
 }
 
 // baseStatus is what a row tells of its share.

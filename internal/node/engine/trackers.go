@@ -102,9 +102,9 @@ func (e *Engine) farewell(ctx context.Context) {
 	announce.Farewell(ctx, e.cfg.Tracker, list)
 }
 
-// announceCompleted tells trackers that the share is complete now.
+// announceCompleted tells trackers that the share is complete now, not a part of it alone.
 func (s *Share) announceCompleted() {
-	if s.ann != nil {
+	if s.ann != nil && s.t.HaveCount() == s.meta.Info.NumPieces() {
 		s.ann.Completed()
 	}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,12 +15,13 @@ import (
 	"shoal/internal/core/metainfo"
 )
 
-// heard is a tracker on loopback that notes which events it is told, and hands them on.
+// heard is a tracker on loopback that hands on what events it is told, and how much is left.
 func heard(t *testing.T) (url string, events chan string) {
 	t.Helper()
 	events = make(chan string, 100)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		events <- r.URL.Query().Get("event")
+		q := r.URL.Query()
+		events <- q.Get("event") + " " + q.Get("left")
 		io.WriteString(w, "d8:intervali1800e5:peers0:e")
 	}))
 	t.Cleanup(s.Close)
@@ -76,7 +78,7 @@ func TestTrackersOfParkedShare(t *testing.T) {
 			t.Errorf("the tracker was told %q, not %q", e, want)
 		}
 	}
-	expect("started")
+	expect("started 0")
 	n.parked()
 	d, err := n.Detail(m.Hash.ID()) // it wakes
 	if err != nil || len(d.Trackers) != 1 {
@@ -89,18 +91,48 @@ func TestTrackersOfParkedShare(t *testing.T) {
 		if _, err := n.SetPaused(m.Hash.ID(), false); err != nil {
 			t.Fatal(err)
 		}
-		expect("stopped")
-		expect("started")
+		expect("stopped 0")
+		expect("started 0")
 	}
 	if _, _, err := n.Remove(m.Hash.ID(), false); err != nil {
 		t.Fatal(err)
 	}
 	n.share(path, o)
-	expect("stopped")
-	expect("started")
+	expect("stopped 0")
+	expect("started 0")
 	n.stop()
-	expect("stopped")
+	expect("stopped 0")
 	if len(events) > 0 {
 		t.Errorf("the tracker was also told %q", <-events)
 	}
+}
+
+// TestTrackerOfSelection: a part of a share is not the share: no `completed` is told, and what
+// was not wanted is left (BEP 21). The rest makes it complete.
+func TestTrackerOfSelection(t *testing.T) {
+	url, events := heard(t)
+	root := filepath.Join(t.TempDir(), "content")
+	writeFile(t, filepath.Join(root, "a"), testPiece)
+	writeFile(t, filepath.Join(root, "b"), 100)
+	a, b := startNode(t), startNode(t, withTracker(t))
+	m := a.share(root, store.CreateOptions{Version: metainfo.V1, PieceLength: testPiece})
+	m.Trackers = [][]string{{url}}
+	expect := func(want string) {
+		t.Helper()
+		if e := next(t, events); e != want {
+			t.Errorf("the tracker was told %q, not %q", e, want)
+		}
+	}
+	dir := b.fetch(Spec{Meta: m, Select: []string{"a"}}, a)
+	b.waitDone(m.Hash)
+	expect(fmt.Sprint("started ", testPiece+100))
+	if _, err := b.SetPaused(m.Hash.ID(), true); err != nil {
+		t.Fatal(err)
+	}
+	expect("stopped 100")
+	b.fetch(Spec{Meta: m, Dir: dir}, a)
+	expect("started 100")
+	expect("completed 0")
+	b.stop()
+	expect("stopped 0")
 }
