@@ -125,7 +125,7 @@ func (f *fetching) finish(p int) error {
 func (f *fetching) save() error {
 	r := &Resume{Boot: BootID(), Have: bytes.Clone(f.have), Synced: make([]byte, len(f.have))}
 	r.Files = f.c.Stats()
-	return f.cat.SaveResume(map[string]*Resume{"x": r})
+	return f.cat.Save(nil, map[string]*Resume{"x": r})
 }
 
 // Killed at random moments and started again, it finishes; no piece that is

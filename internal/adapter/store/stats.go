@@ -7,8 +7,8 @@ import (
 	"shoal/internal/adapter/store/disk"
 )
 
-// Stats takes the state of every file, in the order of Info.Files, for
-// SaveResume. Take the bitmap of pieces first and the stats after it: a file
+// Stats takes the state of every file, in the order of Info.Files, for a Resume.
+// Take the bitmap of pieces first and the stats after it: a file
 // that is being written has to be at least as new as the pieces are.
 func (c *Content) Stats() []FileStat {
 	list := make([]FileStat, len(c.files))

@@ -20,7 +20,6 @@ var (
 	ErrClosed   = disk.ErrClosed
 	ErrDamaged  = catalog.ErrDamaged
 	ErrNewer    = catalog.ErrNewer
-	ErrUnknown  = catalog.ErrUnknown
 	ErrResume   = catalog.ErrResume
 )
 

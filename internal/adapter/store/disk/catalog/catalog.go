@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -24,8 +23,6 @@ var (
 	ErrDamaged = errors.New("the catalog is damaged")
 	// ErrNewer: a later version of the program wrote it. It was not touched.
 	ErrNewer = errors.New("the catalog was written by a newer version of this program")
-	// ErrUnknown: there is no such share.
-	ErrUnknown = errors.New("no such share in the catalog")
 )
 
 // Row is one share in the catalog. The zero value of a field means what the
@@ -188,8 +185,8 @@ func (c *Catalog) within(f func(tx *sql.Tx) error) error {
 
 // fail gives a database error its path and kind.
 func (c *Catalog) fail(op string, err error) error {
-	if err == nil || errors.Is(err, ErrUnknown) {
-		return err
+	if err == nil {
+		return nil
 	}
 	kind := databaseKind(err)
 	if kind == nil || errors.Is(err, kind) {
@@ -268,9 +265,6 @@ func scan(rows *sql.Rows) (r Row, err error) {
 // Put adds or replaces rows, all or none.
 func (c *Catalog) Put(rows ...Row) error { return c.Save(rows, nil) }
 
-// SaveResume keeps the resume state of many shares, all or none.
-func (c *Catalog) SaveResume(many map[string]*Resume) error { return c.Save(nil, many) }
-
 // Save adds or replaces rows and resume states in one transaction: what the
 // node writes every few seconds. It does not wait for the device; after a
 // crash of the machine an earlier state may be found, never a mixed one.
@@ -332,23 +326,6 @@ func (c *Catalog) LoadResume(id string) (*Resume, error) {
 	return ParseResume(b)
 }
 
-// Get reads one row: ErrUnknown when there is none.
-func (c *Catalog) Get(id string) (Row, error) {
-	rows, err := c.db.Query("SELECT "+columns+" FROM share WHERE id = ?", id)
-	if err != nil {
-		return Row{}, c.fail("read", err)
-	}
-	defer rows.Close()
-	if !rows.Next() {
-		if err := rows.Err(); err != nil {
-			return Row{}, c.fail("read", err)
-		}
-		return Row{}, fmt.Errorf("store: %w: %.64q", ErrUnknown, id)
-	}
-	r, err := scan(rows)
-	return r, c.fail("read", err)
-}
-
 // Delete forgets shares and their resume state. Unknown ones are no error.
 func (c *Catalog) Delete(ids ...string) error {
 	return c.fail("write", c.within(func(tx *sql.Tx) error {
@@ -362,12 +339,6 @@ func (c *Catalog) Delete(ids ...string) error {
 		}
 		return nil
 	}))
-}
-
-// Flush brings everything saved so far to the device.
-func (c *Catalog) Flush(ctx context.Context) error {
-	_, err := c.db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
-	return c.fail("flush", err)
 }
 
 // Close flushes and closes the database.
