@@ -10,12 +10,12 @@ import (
 	"syscall"
 )
 
-// Main is the life of a benchmark: it builds shoal where there is a network, goes
-// into a namespace where there is none, runs the body until it ends or Ctrl-C, and
-// returns the exit code. Without a shoal that builds it says so and goes on.
-func Main(name string, body func(ctx context.Context) error) int {
+// Inside is the life of a program that works with clients, and of a test binary: it builds
+// shoal where there is a network, goes into a namespace where there is none, runs the body
+// there and returns its exit code. Without a shoal that builds it says so and goes on.
+func Inside(name string, body func() int) int {
 	if os.Getenv(isolated) == "" {
-		dir, err := os.MkdirTemp("", "shoal-bench-")
+		dir, err := os.MkdirTemp("", "shoal-"+name+"-")
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 			return 1
@@ -28,11 +28,18 @@ func Main(name string, body func(ctx context.Context) error) int {
 	if code, again := Isolate(); again {
 		return code
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := body(ctx); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-		return 1
-	}
-	return 0
+	return body()
+}
+
+// Main is the life of a benchmark: Inside, until the body ends or Ctrl-C.
+func Main(name string, body func(ctx context.Context) error) int {
+	return Inside(name, func() int {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		if err := body(ctx); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+			return 1
+		}
+		return 0
+	})
 }

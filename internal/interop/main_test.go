@@ -4,7 +4,6 @@ package interop
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"shoal/bench/clients"
+	"shoal/bench/clients/testlab"
 	"shoal/bench/measure"
 )
 
@@ -28,76 +28,26 @@ const pieceLength = 64 << 10
 const wholeFiles = 16 << 20
 
 func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-// run builds shoal where there is a network and tests where there is only loopback.
-func run(m *testing.M) int {
-	if !clients.Isolated() {
-		dir, err := os.MkdirTemp("", "shoal-interop-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+	os.Exit(clients.Inside("interop", func() int {
+		code := m.Run()
+		if dir, err := source(); err == nil {
+			os.RemoveAll(dir)
 		}
-		defer os.RemoveAll(dir)
-		if err := clients.BuildShoal(dir); err != nil {
-			fmt.Fprintln(os.Stderr, "tests with shoal cannot run:", err)
-		}
-	}
-	if code, again := clients.Isolate(); again {
 		return code
-	}
-	code := m.Run()
-	if dir, err := source(); err == nil {
-		os.RemoveAll(dir)
-	}
-	return code
+	}))
 }
 
 // need skips a test without its programs, or fails it where they are required.
 func need(t *testing.T, find ...func() error) {
 	t.Helper()
 	for _, f := range find {
-		if err := f(); err != nil {
-			if os.Getenv("SHOAL_REQUIRE_PEERS") == "1" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
+		testlab.Need(t, f())
 	}
 }
 
 // is makes a client's Find fit need.
 func is(c *clients.Client) func() error {
 	return func() error { _, err := c.Find(); return err }
-}
-
-// lab gives a test its lab. It ends with the test; logs of a failed one stay.
-func lab(t *testing.T) *clients.Lab {
-	t.Helper()
-	l, err := clients.NewLab(filepath.Join(os.TempDir(), "shoal-interop"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		l.Stop()
-		if t.Failed() {
-			t.Logf("logs are in %s", l.Root())
-			return
-		}
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return l
-}
-
-// deadline bounds a test.
-func deadline(t *testing.T, d time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	t.Cleanup(cancel)
-	return ctx
 }
 
 // source makes the content once: a folder with odd names, empty files and one file

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"shoal/bench/clients"
+	"shoal/bench/clients/testlab"
 )
 
 // exchange lets one program seed and another fetch, and compares.
@@ -17,7 +18,7 @@ func exchange(t *testing.T, seed, leech *clients.Client, f clients.Format, magne
 	if f&seed.Formats == 0 || f&leech.Formats == 0 {
 		t.Fatalf("%s → %s: not both can do %s", seed.Name, leech.Name, f)
 	}
-	ctx, l := deadline(t, pairTime), lab(t)
+	ctx, l := testlab.Deadline(t, pairTime), testlab.New(t)
 	dir, name := content(t, f == clients.Hybrid && (seed.OnePad || leech.OnePad))
 	p := clients.Pair{Seed: seed, Leech: leech}
 	announce := ""

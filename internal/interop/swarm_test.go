@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"shoal/bench/clients"
+	"shoal/bench/clients/testlab"
 )
 
 // mixedSwarm lets a seed and leeches of every program that is given meet at one
@@ -22,7 +23,7 @@ func mixedSwarm(t *testing.T, seed *clients.Client, leeches []*clients.Client) {
 	for _, c := range leeches {
 		need(t, is(c))
 	}
-	ctx, l := deadline(t, 2*pairTime), lab(t)
+	ctx, l := testlab.Deadline(t, 2*pairTime), testlab.New(t)
 	tracker, err := clients.StartTracker(l)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"shoal/bench/clients"
+	"shoal/bench/clients/testlab"
 )
 
 // viaTracker lets two programs that are told no address meet at opentracker.
@@ -16,7 +17,7 @@ func viaTracker(t *testing.T, seed, leech *clients.Client, url func(*clients.Ope
 	t.Helper()
 	t.Parallel()
 	need(t, clients.FindOpenTracker, is(seed), is(leech), is(clients.Libtorrent()))
-	ctx, l := deadline(t, pairTime), lab(t)
+	ctx, l := testlab.Deadline(t, pairTime), testlab.New(t)
 	tracker := clients.NewOpenTracker(l)
 	dir, name := content(t, false)
 	path, made := torrent(ctx, t, clients.MakeRequest{Path: filepath.Join(dir, name), Format: clients.V1, Piece: pieceLength, Tracker: url(tracker)})
@@ -56,7 +57,7 @@ func TestOpenTracker(t *testing.T) {
 func TestAnnounceEvents(t *testing.T) {
 	t.Parallel()
 	need(t, is(clients.Shoal()), is(clients.Libtorrent()))
-	ctx, l := deadline(t, pairTime), lab(t)
+	ctx, l := testlab.Deadline(t, pairTime), testlab.New(t)
 	tracker, err := clients.StartTracker(l)
 	if err != nil {
 		t.Fatal(err)
