@@ -9,14 +9,15 @@ import (
 )
 
 // Bounds of what is answered to one peer. A request of 49 bytes may make us hash many
-// blocks and send 256 KiB, so both are paid for in time: a peer may be ahead of it by
-// serveAhead, what it asks for beyond that waits, and what does not fit in its queue is
-// rejected.
+// blocks, build the tree of a large layer and send 256 KiB, so all are paid for in time: a
+// peer may be ahead of it by serveAhead, what it asks for beyond that waits, and what does
+// not fit in its queue is rejected.
 const (
 	MaxAsks = 64 // requests of one peer that wait
 
 	serveAhead  = 2 * time.Second  // burst
-	serveEach   = time.Millisecond // a request
+	serveEach   = time.Millisecond // a request, at the least
+	serveShare  = 8                // times what an answer took of the share's goroutine
 	serveBlock  = time.Millisecond // a block that is read and hashed: 16 MiB a second
 	serveQueued = 256 << 10        // bytes that wait for a peer that does not read
 	maxTrees    = 64               // hash trees kept ready
@@ -97,8 +98,8 @@ func (v *Server) Serve(p Peer, a *Asks) {
 		}
 		r := a.list[0]
 		a.list = a.list[1:]
-		a.paid = a.paid.Add(serveEach)
 		v.serve(p, a, r)
+		a.paid = a.paid.Add(max(serveEach, serveShare*time.Since(now)))
 	}
 }
 
