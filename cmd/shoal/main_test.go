@@ -30,11 +30,16 @@ func TestMain(m *testing.M) {
 // from ending by itself.
 func fakeProgram() *program {
 	world := new(fakenode.World)
+	return programOf(func() *fakenode.Node { return fakenode.New(world) })
+}
+
+// programOf is the real wiring with nodes that the test makes.
+func programOf(make func() *fakenode.Node) *program {
 	return &program{getenv: os.Getenv, stderr: os.Stderr, open: func(_ context.Context, o node.Options) (*engine, error) {
 		if why := os.Getenv("SHOAL_TEST_FAIL"); why != "" {
 			return nil, errors.New(why)
 		}
-		n := fakenode.New(world)
+		n := make()
 		n.Sick = strings.Fields(os.Getenv("SHOAL_TEST_SICK"))
 		return &engine{
 			door: n.Door(), id: "12D3KooWFake",

@@ -12,6 +12,7 @@ type Status struct {
 	API     string    `json:"api,omitempty" doc:"URL of the API; absent if no port is open"`
 	Listen  []string  `json:"listen" doc:"addresses that peers can reach"`
 	Started time.Time `json:"started"`
+	Offline bool      `json:"offline,omitempty" doc:"the node of a command that only looks after the home: it reaches nobody"`
 
 	Shares      int `json:"shares"`
 	Downloading int `json:"downloading"`

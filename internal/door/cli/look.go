@@ -34,7 +34,7 @@ func (a *app) status() *cobra.Command {
 					api.Status
 					Running bool       `json:"running"`
 					Health  api.Health `json:"health"`
-				}{st, !s.mine(), h})
+				}{st, !s.mine() && !st.Offline, h})
 				return nil
 			}
 			a.showStatus(st, h, !s.mine())
@@ -45,6 +45,7 @@ func (a *app) status() *cobra.Command {
 
 func (a *app) showStatus(st api.Status, h api.Health, running bool) {
 	t := &table{}
+	running = running && !st.Offline
 	switch {
 	case running:
 		t.add("node", fmt.Sprintf("runs since %s (%s), process %d", formatTime(st.Started), formatETA(time.Since(st.Started).Seconds()), st.PID))

@@ -56,46 +56,66 @@ func (a *app) open(ctx context.Context, o StartOptions) (*session, error) {
 	o.Home, o.Scope, o.Bind = a.global.home, a.global.scope, a.global.bind
 	o.Port, o.APIPort = a.global.port, a.global.apiPort
 	o.PortStrict = o.PortStrict || o.Port > 0
+	var s *session
+	err := a.whileLocked(ctx, func() error {
+		c, err := a.Program.Connect(ctx, o.Home)
+		if err != nil {
+			return err
+		}
+		if c != nil {
+			s = &session{client: c}
+			if err := a.suits(ctx, c, o); err != nil {
+				c.Close()
+				return err
+			}
+			return nil
+		}
+		n, err := a.Program.Start(ctx, o)
+		if err == nil {
+			s = &session{client: n.Client(), node: n}
+		}
+		return err
+	})
+	return s, err
+}
+
+// whileLocked tries again, for a while, as long as another process holds the home.
+func (a *app) whileLocked(ctx context.Context, try func() error) error {
 	limit := time.NewTimer(waitForNode)
 	defer limit.Stop()
 	ask := time.NewTicker(askEvery)
 	defer ask.Stop()
 	for {
-		c, err := a.Program.Connect(ctx, o.Home)
-		if err != nil {
-			return nil, err
-		}
-		if c != nil {
-			s := &session{client: c}
-			return s, a.sameScope(ctx, s)
-		}
-		n, err := a.Program.Start(ctx, o)
-		if err == nil {
-			return &session{client: n.Client(), node: n}, nil
-		}
-		if api.KindOf(err) != api.Locked {
-			return nil, err
+		err := try()
+		if err == nil || api.KindOf(err) != api.Locked {
+			return err
 		}
 		select {
 		case <-ask.C:
 		case <-limit.C:
-			return nil, err
+			return err
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
 }
 
-// sameScope refuses to use a node that reaches further than the person asked.
-func (a *app) sameScope(ctx context.Context, s *session) error {
-	if a.global.scope == "" {
+// suits says why another process's node is not the one to use: it reaches further than
+// the person asked, or it is the node of a command that only looks after the home (ls,
+// verify), which reaches nobody and ends with that command.
+func (a *app) suits(ctx context.Context, c *api.Client, o StartOptions) error {
+	if a.global.scope == "" && o.Offline {
 		return nil
 	}
-	st, err := s.client.Status(ctx)
-	if err != nil {
+	st, err := c.Status(ctx)
+	switch {
+	case api.KindOf(err) == api.Unavailable:
+		return api.Errorf(api.Locked, a.global.home, "the node that runs for this home went away: %w", err)
+	case err != nil:
 		return err
-	}
-	if st.Scope != a.global.scope {
+	case st.Offline && !o.Offline:
+		return api.Errorf(api.Locked, st.Home, "another command looks after this home (process %d)", st.PID).Try("try again when it has ended")
+	case st.Scope != a.global.scope && a.global.scope != "":
 		return api.Errorf(api.Refused, a.global.scope, "the node that runs for this home (process %d) has scope %s", st.PID, st.Scope).
 			Try("stop it, leave --scope out, or choose another --home")
 	}

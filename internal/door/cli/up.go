@@ -26,7 +26,7 @@ func (a *app) up() *cobra.Command {
 }
 
 func (a *app) runUp(ctx context.Context, limits api.LimitChange) error {
-	n, err := a.Program.Start(ctx, StartOptions{
+	n, err := a.startUp(ctx, StartOptions{
 		Home: a.global.home, Scope: a.global.scope, Bind: a.global.bind, Port: a.global.port, APIPort: a.global.apiPort,
 		OpenAPI: true, PortStrict: true, Limits: limits,
 	})
@@ -51,6 +51,30 @@ func (a *app) runUp(ctx context.Context, limits api.LimitChange) error {
 		failed = err
 	}
 	return failed
+}
+
+// startUp runs the node. A home that another node holds is an error at once; one that a
+// short command holds (ls, status) is free in a moment.
+func (a *app) startUp(ctx context.Context, o StartOptions) (Node, error) {
+	var n Node
+	var taken error
+	err := a.whileLocked(ctx, func() (err error) {
+		if n, err = a.Program.Start(ctx, o); api.KindOf(err) != api.Locked {
+			return err
+		}
+		if c, cerr := a.Program.Connect(ctx, o.Home); cerr == nil && c != nil {
+			defer c.Close()
+			if st, serr := c.Status(ctx); serr == nil && !st.Offline {
+				taken = err
+				return nil
+			}
+		}
+		return err
+	})
+	if err == nil {
+		err = taken
+	}
+	return n, err
 }
 
 // limitFlags are --up-limit and --down-limit.

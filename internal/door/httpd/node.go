@@ -73,7 +73,7 @@ type Limits interface {
 
 // Status tells of the node as a whole. Every method is cheap.
 type Status interface {
-	// Status need not fill API, Version and PID: the door does.
+	// Status need not fill API, Version, PID and Offline: the door does.
 	Status(ctx context.Context) api.Status
 	// Health is OK unless something keeps the node from its work.
 	Health(ctx context.Context) api.Health

@@ -31,7 +31,9 @@ type Config struct {
 	Hosts []string // further names (host or host:port) that TCP listeners answer to
 	URL   string   // of the TCP listeners, for status; empty if there is none
 	Pprof bool     // serve /debug/pprof
-	Log   *slog.Logger
+	// Offline is told in the status: the node reaches nobody, so it is none to fetch with.
+	Offline bool
+	Log     *slog.Logger
 }
 
 // Server answers for one node.

@@ -270,7 +270,7 @@ func boolParam(r *http.Request, name string) (bool, error) {
 
 func (s *Server) getStatus(c *call) (any, error) {
 	st := s.node.Status.Status(c.r.Context())
-	st.API, st.Version, st.PID = s.cfg.URL, api.Version, os.Getpid()
+	st.API, st.Version, st.PID, st.Offline = s.cfg.URL, api.Version, os.Getpid(), s.cfg.Offline
 	return st, nil
 }
 

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"shoal/internal/door/api"
+	"shoal/internal/door/cli"
+	"shoal/internal/door/httpd/fakenode"
+	"shoal/internal/node"
+)
+
+// asked is the status of a node that tells when it is asked for the first time.
+type asked struct {
+	*fakenode.Node
+	once sync.Once
+	told chan struct{}
+}
+
+func (a *asked) Status(ctx context.Context) api.Status {
+	a.once.Do(func() { close(a.told) })
+	return a.Node.Status(ctx)
+}
+
+// interrupting is standard output that presses Ctrl-C when up says that it is ready.
+type interrupting struct {
+	bytes.Buffer
+	signals chan os.Signal
+}
+
+func (w *interrupting) Write(b []byte) (int, error) {
+	if bytes.HasPrefix(b, []byte("ready: ")) {
+		w.signals <- os.Interrupt
+	}
+	return w.Buffer.Write(b)
+}
+
+// command runs the program in this process.
+func command(p cli.Program, args ...string) (code int, out, errs string) {
+	stdout, stderr := interrupting{signals: make(chan os.Signal, 1)}, bytes.Buffer{}
+	code = cli.Main(cli.Env{Program: p, Args: args, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
+		Getenv: func(string) string { return "" }, Signals: stdout.signals, Exit: func(int) {}})
+	return code, stdout.String(), stderr.String()
+}
+
+// TestNoNodeOfAShortCommandIsUsed: the node of a command that only looks after the home
+// reaches nobody, so what needs the network waits until that command has ended.
+func TestNoNodeOfAShortCommandIsUsed(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		args []string
+		out  string
+	}{
+		{"get", []string{"get", "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&dn=song", "-o", "in"}, "/in/song\n"},
+		{"up", []string{"up", "--port", "0", "--api-port", "0"}, "ready: "},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			n := fakenode.New(new(fakenode.World))
+			spy := &asked{Node: n, told: make(chan struct{})}
+			p := programOf(func() *fakenode.Node { return n })
+			open := p.open
+			p.open = func(ctx context.Context, o node.Options) (*engine, error) {
+				e, err := open(ctx, o)
+				e.door.Status = spy
+				return e, err
+			}
+			short, err := p.Start(t.Context(), cli.StartOptions{Home: "home", Port: -1, APIPort: -1, Offline: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			closed := make(chan error, 1)
+			go func() {
+				<-spy.told
+				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+				defer cancel()
+				if list, err := n.List(ctx); err != nil || len(list) > 0 {
+					t.Errorf("the short command's node was told to fetch %v, %v", list, err)
+				}
+				closed <- short.Close(ctx)
+			}()
+			code, out, errs := command(fakeProgram(), append(tc.args, "--home", "home")...)
+			if err := <-closed; err != nil {
+				t.Error(err)
+			}
+			if code != 0 || !strings.Contains(out, tc.out) {
+				t.Errorf("exit %d\n%s%s", code, out, errs)
+			}
+		})
+	}
+}
