@@ -171,7 +171,7 @@ type Metainfo struct {
 	CreatedBy string
 	Created   int64 // Unix seconds; 0 if not said, or before 1970 or after 9999
 
-	raw    []byte  // the whole .torrent, if this was parsed from one with nothing missing
+	raw    []byte  // the .torrent that this was parsed from, as long as nothing was added
 	pieces []byte  // v1 piece hashes: a view of InfoBytes
 	layers []layer // v2 piece layers, ordered by file
 }

@@ -76,31 +76,18 @@ type topKeys struct {
 
 func parseTop(top bencode.Value, raw []byte) (*Metainfo, error) {
 	var k topKeys
-	for key, v := range top.Pairs() {
-		var err error
-		switch string(key) {
-		case "info":
-			k.info, err = typed(v, bencode.Dict, "info")
-		case "piece layers":
-			k.layers, err = typed(v, bencode.Dict, "piece layers")
-		case "announce":
-			k.announce, err = typed(v, bencode.String, "announce")
-		case "announce-list":
-			k.announceList, err = typed(v, bencode.List, "announce-list")
-		case "url-list":
-			k.urlList = v
-		case "comment":
-			k.comment, err = typed(v, bencode.String, "comment")
-		case "comment.utf-8":
-			k.comment8, err = typed(v, bencode.String, "comment.utf-8")
-		case "created by":
-			k.createdBy, err = typed(v, bencode.String, "created by")
-		case "creation date":
-			k.created, err = typed(v, bencode.Int, "creation date")
-		}
-		if err != nil {
-			return nil, err
-		}
+	if err := readFields(top, []field{
+		{"info", bencode.Dict, &k.info},
+		{"piece layers", bencode.Dict, &k.layers},
+		{"announce", bencode.String, &k.announce},
+		{"announce-list", bencode.List, &k.announceList},
+		{"url-list", anyKind, &k.urlList},
+		{"comment", bencode.String, &k.comment},
+		{"comment.utf-8", bencode.String, &k.comment8},
+		{"created by", bencode.String, &k.createdBy},
+		{"creation date", bencode.Int, &k.created},
+	}); err != nil {
+		return nil, err
 	}
 	if k.info.Kind() == bencode.Invalid {
 		return nil, refuse("the key info is missing")
@@ -124,6 +111,37 @@ func parseTop(top bencode.Value, raw []byte) (*Metainfo, error) {
 		m.Created = when
 	}
 	return m, m.readLayers(k.layers)
+}
+
+// field is a key that means something here: what kind its value must be, and where that goes.
+type field struct {
+	key  string
+	kind bencode.Kind
+	to   *bencode.Value
+}
+
+// anyKind stands in a field whose value is judged later.
+const anyKind = bencode.Invalid
+
+// readFields collects the fields of a dictionary in one pass. Other keys are not looked at. It is called for every file
+// of a share, and written so that nothing of a field escapes to the heap: no closure of Pairs, no field's key in an error.
+func readFields(dict bencode.Value, fields []field) error {
+	c := dict.Cursor()
+	for c.Enter(); c.More(); {
+		key, v := c.Key(), c.Value()
+		for n := range fields {
+			f := &fields[n]
+			if string(key) != f.key {
+				continue
+			}
+			if f.kind != anyKind && f.kind != v.Kind() {
+				_, err := typed(v, f.kind, string(key))
+				return err
+			}
+			*f.to = v
+		}
+	}
+	return nil
 }
 
 // typed returns v if it is of the kind, and otherwise refuses the key.

@@ -81,11 +81,7 @@ func readInfoKeys(v bencode.Value) (k infoKeys, version Version, err error) {
 		}
 		version = V2
 	}
-	want := []struct {
-		key  string
-		kind bencode.Kind
-		at   *bencode.Value
-	}{
+	if err := readFields(v, []field{
 		{"attr", bencode.String, &k.attr},
 		{"file tree", bencode.Dict, &k.fileTree},
 		{"files", bencode.List, &k.files},
@@ -96,16 +92,8 @@ func readInfoKeys(v bencode.Value) (k infoKeys, version Version, err error) {
 		{"pieces", bencode.String, &k.pieces},
 		{"private", bencode.Int, &k.private},
 		{"symlink path", bencode.List, &k.symlinkPath},
-	}
-	for key, x := range v.Pairs() {
-		for _, w := range want {
-			if string(key) != w.key {
-				continue
-			}
-			if *w.at, err = typed(x, w.kind, w.key); err != nil {
-				return k, 0, err
-			}
-		}
+	}); err != nil {
+		return k, 0, err
 	}
 	if version == 0 || present(k.pieces) || present(k.files) || present(k.length) {
 		version |= V1
@@ -158,26 +146,15 @@ func readFileKeys(v bencode.Value) (k fileKeys, err error) {
 	if v.Kind() != bencode.Dict {
 		return k, refuse("a file is described by %s, not a dictionary", a(v.Kind()))
 	}
-	for key, x := range v.Pairs() {
-		switch string(key) {
-		case "length":
-			k.length, err = typed(x, bencode.Int, "length")
-		case "path":
-			k.path, err = typed(x, bencode.List, "path")
-		case "path.utf-8":
-			k.path8, err = typed(x, bencode.List, "path.utf-8")
-		case "attr":
-			k.attr, err = typed(x, bencode.String, "attr")
-		case "symlink path":
-			k.symlinkPath, err = typed(x, bencode.List, "symlink path")
-		case "pieces root":
-			k.root, err = typed(x, bencode.String, "pieces root")
-		}
-		if err != nil {
-			return k, err
-		}
-	}
-	return k, nil
+	err = readFields(v, []field{
+		{"length", bencode.Int, &k.length},
+		{"path", bencode.List, &k.path},
+		{"path.utf-8", bencode.List, &k.path8},
+		{"attr", bencode.String, &k.attr},
+		{"symlink path", bencode.List, &k.symlinkPath},
+		{"pieces root", bencode.String, &k.root},
+	})
+	return k, err
 }
 
 // file makes a File of the keys that both formats share: length and attributes (BEP 47).
