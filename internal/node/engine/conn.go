@@ -120,7 +120,8 @@ func (o called) Hash() metainfo.InfoHash {
 
 // Take implements porch.Share.
 func (o called) Take(nc net.Conn, theirs wire.Handshake) bool {
-	return o.s.post(msg{kind: msgUp, c: newConn(o.s, nc, theirs, true)})
+	c := newConn(o.s, nc, theirs, true)
+	return o.s.call(func() { o.s.connUp(c) })
 }
 
 // dial opens a connection to a candidate of the share.
@@ -131,7 +132,7 @@ func (s *Share) dial(addr netip.AddrPort) error {
 	}
 	c := newConn(s, nc, theirs, false)
 	c.dialled = addr
-	if !s.post(msg{kind: msgUp, c: c}) {
+	if !s.call(func() { s.connUp(c) }) {
 		nc.Close()
 		return errGone
 	}

@@ -43,14 +43,12 @@ func (r *entry) show() *Status {
 
 // entry finds a share by its ID, also by the one it had before its description came.
 func (e *Engine) entry(id string) (*entry, error) {
-	if to, ok := e.alias[id]; ok {
-		id = to
+	for _, id := range []string{id, e.alias[id]} {
+		if r := e.shares[id]; r != nil {
+			return r, nil
+		}
 	}
-	r := e.shares[id]
-	if r == nil {
-		return nil, ErrNotFound
-	}
-	return r, nil
+	return nil, ErrNotFound
 }
 
 // Status is one share at this moment.
@@ -69,7 +67,7 @@ func (e *Engine) Status(id string) (Status, error) {
 	return st, nil
 }
 
-// running returns the share with its loop running, starting it if it is parked.
+// awake returns the share with its loop running, starting it if it is parked.
 func (e *Engine) awake(id string) (*Share, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -86,6 +84,19 @@ func (e *Engine) awake(id string) (*Share, error) {
 	return r.share, nil
 }
 
+// in runs f in the loop of a share. One that is parked, also at this moment, is started.
+func (e *Engine) in(id string, f func(*Share)) (*Share, error) {
+	for {
+		s, err := e.awake(id)
+		if err != nil {
+			return nil, err
+		}
+		if s.call(func() { f(s) }) {
+			return s, nil
+		}
+	}
+}
+
 // Detail is what is known of one share beyond its Status.
 type Detail struct {
 	Status
@@ -99,12 +110,8 @@ type Detail struct {
 
 // Detail looks at one share closely.
 func (e *Engine) Detail(id string) (Detail, error) {
-	s, err := e.awake(id)
-	if err != nil {
-		return Detail{}, err
-	}
 	var d Detail
-	ok := s.call(func() {
+	s, err := e.in(id, func(s *Share) {
 		s.publish()
 		d.Meta = s.meta
 		for _, c := range s.conns {
@@ -117,8 +124,8 @@ func (e *Engine) Detail(id string) (Detail, error) {
 			s.fileDetail(&d)
 		}
 	})
-	if !ok {
-		return Detail{}, errGone
+	if err != nil {
+		return Detail{}, err
 	}
 	d.Status = *s.status.Load()
 	return d, nil
@@ -167,12 +174,9 @@ func (e *Engine) AddPeers(id string, peers []string) (Status, error) {
 
 // change runs f in the share's loop and returns its status after that.
 func (e *Engine) change(id string, f func(*Share)) (Status, error) {
-	s, err := e.awake(id)
+	s, err := e.in(id, func(s *Share) { f(s); s.settleState(); s.publish() })
 	if err != nil {
 		return Status{}, err
-	}
-	if !s.call(func() { f(s); s.settleState(); s.publish() }) {
-		return Status{}, errGone
 	}
 	return *s.status.Load(), nil
 }
@@ -321,10 +325,11 @@ type Verification = files.Verification
 // Verify hashes everything of a share again. progress may be called from any goroutine,
 // one call at a time.
 func (e *Engine) Verify(id string, progress func(done, total int64)) (Verification, error) {
-	s, err := e.awake(id)
+	s, err := e.in(id, func(s *Share) { s.work++ })
 	if err != nil {
 		return Verification{}, err
 	}
+	defer s.call(func() { s.work-- })
 	if err := s.untilOpen(); err != nil {
 		return Verification{}, err
 	}
@@ -359,46 +364,43 @@ func (s *Share) untilOpen() error {
 // Remove forgets a share; with data it deletes what was fetched, never originals. It
 // returns the paths that were kept although data was asked to go.
 func (e *Engine) Remove(id string, data bool) (Status, []string, error) {
-	e.mu.Lock()
-	r, err := e.entry(id)
-	if err == nil && data && r.row.InPlace {
-		err = ErrInPlace
-	}
-	if err != nil {
-		e.mu.Unlock()
-		return Status{}, nil, err
-	}
-	e.mu.Unlock()
-	s, err := e.awake(id)
+	inPlace := false
+	s, err := e.in(id, func(s *Share) { s.work++; inPlace = s.spec.InPlace })
 	if err != nil {
 		return Status{}, nil, err
+	}
+	if data && inPlace {
+		s.call(func() { s.work-- })
+		return Status{}, nil, ErrInPlace
 	}
 	st := *s.status.Load()
-	var kept []string
 	if data {
-		if uerr := s.untilOpen(); uerr == nil {
-			s.call(func() { s.setPaused(true) })
-		}
+		_ = s.untilOpen() // else nothing of it is there
 	}
-	s.call(func() { s.removed, s.stopping, s.removeData = true, true, data })
+	s.call(func() { s.work--; s.removed, s.stopping, s.removeData = true, true, data })
 	<-s.done
-	kept, err = s.kept, s.removeErr
+	if !s.removed {
+		return st, nil, errGone
+	}
+	return st, s.kept, s.removeErr
+}
+
+// forget takes a share out of the table and its traces out of the home, before anybody can
+// add it again.
+func (e *Engine) forget(s *Share) {
+	id := s.id()
+	e.saver.Forget(id)
+	s.removeErr = errors.Join(s.removeErr, e.cfg.Catalog.Delete(id), store.RemoveTorrent(e.torrents(), id))
+	os.Remove(e.partsPath(id))
 	e.mu.Lock()
-	delete(e.shares, r.row.ID)
-	for _, n := range r.hash.Wire() {
-		if e.names[n] == r {
+	for _, n := range s.hash.Wire() {
+		if r := e.names[n]; r != nil && r.share == s {
 			delete(e.names, n)
 		}
 	}
+	delete(e.shares, id)
 	e.mu.Unlock()
-	e.saver.Forget(r.row.ID)
-	if derr := e.cfg.Catalog.Delete(r.row.ID); err == nil {
-		err = derr
-	}
-	err = errors.Join(err, store.RemoveTorrent(e.torrents(), r.row.ID))
-	os.Remove(e.partsPath(r.row.ID))
-	e.tell(Event{Kind: EventRemoved, ID: r.row.ID, Name: r.row.Name})
-	return st, kept, err
+	e.tell(Event{Kind: EventRemoved, ID: id, Name: s.row.Name})
 }
 
 // isSelf tells whether an address is one of ours.

@@ -90,6 +90,7 @@ func (s *Share) extHandshake(c *conn, body []byte) error {
 	}
 	first := !c.extSeen
 	c.extSeen = true
+	s.crowd++
 	if c.ext.ReqQ > 0 {
 		s.event(swarm.Event{Kind: swarm.GotReqQ, Peer: c.slot, N: uint32(c.ext.ReqQ)})
 	}
@@ -135,7 +136,7 @@ func (c *conn) reachable() netip.AddrPort {
 
 // sendPEX tells the peer about the others.
 func (s *Share) sendPEX(c *conn, now time.Time) {
-	if c.ext.M.PEX == 0 || s.private() || !c.pex.Due(now) {
+	if c.ext.M.PEX == 0 || s.private() || !c.pex.Due(now, s.crowd) {
 		return
 	}
 	var others []wire.PEXPeer
@@ -152,7 +153,7 @@ func (s *Share) sendPEX(c *conn, now time.Time) {
 		}
 		others = append(others, wire.PEXPeer{Addr: o.reachable(), Flags: flags})
 	}
-	if m, ok := c.pex.Next(now, others); ok {
+	if m, ok := c.pex.Next(now, s.crowd, others); ok {
 		c.Out = m.Append(c.Out, c.ext.M.PEX)
 		s.touch(c)
 	}

@@ -36,11 +36,11 @@ func (s *Share) finishFile(f int) {
 		s.tally.Finished()
 		return
 	}
-	s.finishing++
+	s.work++
 	s.e.workers.Run(func() {
 		err := content.Finish(f)
 		s.post(msg{kind: msgCall, call: func() {
-			s.finishing--
+			s.work--
 			if err != nil {
 				s.tally.GiveBack(f)
 				s.fail(err)

@@ -87,7 +87,7 @@ func hashFits(h metainfo.InfoHash, info []byte) bool {
 // open looks at the disk, in a goroutine: it may have to hash a lot.
 func (s *Share) open() {
 	s.setState(Checking)
-	meta, spec, old := s.meta, s.spec, s.content.Load()
+	meta, spec, old := s.meta, s.spec, s.content.Swap(nil)
 	s.e.wg.Add(1)
 	go func() {
 		defer s.e.wg.Done()
@@ -95,7 +95,7 @@ func (s *Share) open() {
 			old.Close()
 		}
 		found, err := s.inspect(meta, spec)
-		if !s.post(msg{kind: msgCall, call: func() { s.ready(found, err) }}) && found != nil {
+		if !s.call(func() { s.ready(found, err) }) && found != nil {
 			found.Content.Close()
 		}
 	}()

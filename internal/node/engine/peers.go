@@ -93,7 +93,7 @@ func (s *Share) lookAfter(c *conn, now time.Time) {
 
 // idle tells that nothing flows and nothing is wanted: the share may be parked.
 func (s *Share) idle() bool {
-	return s.nConns == 0 && s.dialling == 0 && s.intake.Busy() == 0 && s.finishing == 0 &&
+	return s.nConns == 0 && s.dialling == 0 && s.intake.Busy() == 0 && s.work == 0 &&
 		(s.state == Seeding || s.state == Paused) && !s.resume.dirty && !s.saving &&
 		(s.ann == nil || !s.ann.Next().IsZero()) // not while trackers are being asked
 }
@@ -194,7 +194,6 @@ func (s *Share) dialled(addr netip.AddrPort, err error) {
 	s.dialling--
 	if err != nil {
 		s.candDone(addr, false)
-		s.lastDialErr = err
 	}
 	s.dialSome()
 }

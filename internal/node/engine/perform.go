@@ -128,13 +128,18 @@ func (s *Share) closeFor(c *conn, f *swarm.Effect) {
 	if f.Ban {
 		action = "ban"
 	}
-	if f.Reason != swarm.ReasonRedundant {
+	fault := f.Reason != swarm.ReasonRedundant && f.Reason != swarm.ReasonNone
+	if fault {
 		s.e.penalised(s, c, f.Reason.String(), action)
 	}
 	if f.Ban || f.Reason == swarm.ReasonRedundant {
 		s.cands.Forget(c.dialled)
 	}
-	c.Shut()
+	if fault {
+		c.Shut()
+	} else {
+		c.Finish()
+	}
 }
 
 // pieceOwner is the share as its intake sees it.

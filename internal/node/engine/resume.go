@@ -45,17 +45,19 @@ func (s *Share) save(now time.Time) {
 	s.e.workers.Run(func() {
 		var err error
 		if flush {
-			if err = content.Sync(s.e.ctx); err == nil {
+			if err = content.Sync(s.ctx); err == nil {
 				synced = have
 			}
 		}
 		state := store.Resume{Boot: store.BootID(), Have: have, Synced: and(synced, have), Files: content.Stats()}
-		s.e.saver.Put(row, &state)
+		// By the loop: once that has ended, what it kept then is newer, or the share is gone.
 		s.post(msg{kind: msgCall, call: func() {
 			s.saving = false
-			s.resume.bits = synced
-			if err != nil {
+			s.e.saver.Put(row, &state)
+			if err != nil && s.ctx.Err() == nil {
 				s.fail(err)
+			} else if flush && err == nil {
+				s.resume.bits = and(have, s.t.AppendBitfield(nil))
 			}
 		}})
 	})
@@ -104,6 +106,10 @@ func (s *Share) teardown() {
 		content.Close()
 	}
 	s.publish()
+	if s.removed {
+		s.e.forget(s)
+		return
+	}
 	s.e.ended(s)
 }
 
@@ -141,7 +147,11 @@ func (e *Engine) unsynced(err error) {
 func (s *Share) drain() {
 	limit := time.NewTimer(2 * time.Second)
 	defer limit.Stop()
-	for s.nConns > 0 || s.intake.Busy() > 0 || s.finishing > 0 {
+	defer func() {
+		s.intake.ForgetAll()
+		s.e.nConns.Add(-int64(s.nConns)) // of those that did not end in time
+	}()
+	for s.nConns > 0 || s.intake.Busy() > 0 || s.work > 0 || s.saving {
 		select {
 		case m := <-s.inbox:
 			switch m.kind {
@@ -163,5 +173,4 @@ func (s *Share) drain() {
 			return
 		}
 	}
-	s.intake.ForgetAll()
 }

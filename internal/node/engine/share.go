@@ -55,6 +55,7 @@ type Share struct {
 	outEffects swarm.Effects
 	conns      []*conn // by slot
 	nConns     int
+	crowd      int          // changes with those who are connected
 	waiting    []*conn      // came while the disk is being looked at
 	vacated    []swarm.Peer // slots to be freed once the swarm knows
 	touched    []*conn
@@ -62,7 +63,7 @@ type Share struct {
 	dialling   int
 	intake     *intake.Intake
 	tally      *files.Tally
-	finishing  int // files on their way to their final name
+	work       int // what is under way elsewhere: the share is not parked before it is done
 
 	state              State
 	problem            string
@@ -96,7 +97,6 @@ type Share struct {
 	retryAt     time.Time
 	nextLook    time.Time
 	quietSince  time.Time
-	lastDialErr error
 	wantedBytes int64 // -1 until counted
 	linkText    string
 	seconds     float64 // from this start to the last verified piece
@@ -114,7 +114,6 @@ type msgKind uint8
 
 const (
 	msgBatch msgKind = iota
-	msgUp
 	msgDown
 	msgWrote
 	msgUnreadable
@@ -283,8 +282,6 @@ func (s *Share) handle(m msg) {
 			s.e.movedUp.Add(int64(m.n))
 			s.event(swarm.Event{Kind: swarm.Credit, Peer: m.c.slot, N: uint32(m.n)})
 		}
-	case msgUp:
-		s.connUp(m.c)
 	case msgDown:
 		s.connDown(m.c, m.err)
 	case msgCall:
@@ -296,7 +293,12 @@ func (s *Share) handle(m msg) {
 	}
 }
 
-func (s *Share) event(e swarm.Event) { s.in.List = append(s.in.List, e) }
+func (s *Share) event(e swarm.Event) {
+	if e.Kind == swarm.PieceLost {
+		s.resume.bits = nil // if it comes again, that is not flushed
+	}
+	s.in.List = append(s.in.List, e)
+}
 
 // takeBatch gives one read's messages to the swarm.
 func (s *Share) takeBatch(c *conn, b *link.Batch) {
@@ -348,6 +350,7 @@ func (s *Share) connUp(c *conn) {
 	s.slotFor(c)
 	c.up = true
 	s.nConns++
+	s.crowd++
 	s.e.nConns.Add(1)
 	if s.meta != nil {
 		c.Limit(s.meta.Info.NumPieces())
@@ -405,6 +408,7 @@ func (s *Share) connDown(c *conn, err error) {
 	s.layers.Gone(s.now(), c.slot)
 	s.vacated = append(s.vacated, c.slot)
 	s.nConns--
+	s.crowd++
 	s.e.nConns.Add(-1)
 	s.candDone(c.dialled, c.blocksIn > 0 || c.blocksOut > 0 || s.now() > 0 && time.Since(c.Since) > time.Minute)
 	s.remember(c)
@@ -430,6 +434,7 @@ func (s *Share) touch(c *conn) {
 
 // drop ends a connection for a reason that is told.
 func (s *Share) drop(c *conn, why swarm.Reason) {
-	s.e.penalised(s, c, why.String(), "drop")
-	c.Shut()
+	if c.Shut() {
+		s.e.penalised(s, c, why.String(), "drop")
+	}
 }

@@ -13,8 +13,10 @@ import (
 	"shoal/internal/core/wire"
 )
 
-// writeTime is how long a peer may take nothing before it is dropped (security.md T25).
-const writeTime = 60 * time.Second
+const (
+	writeTime  = 60 * time.Second // how long a peer may take nothing before it is dropped (security.md T25)
+	finishTime = 2 * time.Second  // and at its end
+)
 
 // Owner is what a connection needs of whoever it belongs to. Its methods are called by the
 // connection's goroutines and may block: that is the back pressure.
@@ -110,12 +112,30 @@ func (c *Conn) Limit(pieces int) {
 	c.maxFrame.Store(int64(max(1+wire.BitfieldLen(pieces), 1+8+wire.BlockLen, hashes, 1+1+wire.BlockLen+256)))
 }
 
-// Shut ends the connection; the reader notices and tells the owner.
-func (c *Conn) Shut() {
+// Shut ends the connection at once; the reader notices and tells the owner. It reports
+// whether it had not ended before.
+func (c *Conn) Shut() (first bool) {
 	c.once.Do(func() {
+		first = true
 		close(c.gone)
 		c.nc.Close()
 	})
+	return first
+}
+
+// Finish ends the connection as soon as the peer was sent what the owner has gathered, or
+// has not taken it for finishTime. It belongs to the owner.
+func (c *Conn) Finish() {
+	c.Flush()
+	c.w.mu.Lock()
+	c.w.last = true
+	idle := !c.w.running
+	c.w.mu.Unlock()
+	if idle {
+		c.Shut()
+		return
+	}
+	time.AfterFunc(finishTime, func() { c.Shut() })
 }
 
 // Why a connection ended, besides the system's own errors and those of package wire.

@@ -23,7 +23,15 @@ const (
 )
 
 // Set changes the rate, in bytes a second; 0 or less is no limit.
-func (l *Limiter) Set(rate int64) { l.rate.Store(max(rate, 0)) }
+// A change forgives what was taken too much of the old one.
+func (l *Limiter) Set(rate int64) {
+	rate = max(rate, 0)
+	if l.rate.Swap(rate) != rate {
+		l.mu.Lock()
+		l.tokens = max(l.tokens, 0)
+		l.mu.Unlock()
+	}
+}
 
 // Rate is what Set was told.
 func (l *Limiter) Rate() int64 { return l.rate.Load() }
@@ -84,21 +92,35 @@ func (l *Limiter) Spend(now time.Time, n int) time.Duration {
 	return time.Duration(-l.tokens / rate * float64(time.Second))
 }
 
-// waitFor sleeps as long as the Limiters ask for n bytes that were read.
+// lookAgain is how soon those who wait notice that a limit was changed.
+const lookAgain = 250 * time.Millisecond
+
+// waitFor sleeps as long as the Limiters ask for n bytes that were read, or until one is
+// changed.
 func waitFor(ctx context.Context, n int, limits []*Limiter) {
 	var d time.Duration
 	for _, l := range limits {
-		if l.On() {
-			d = max(d, l.Spend(time.Now(), n))
+		d = max(d, l.Spend(time.Now(), n))
+	}
+	for was := rates(limits); d > 0 && rates(limits) == was; d -= lookAgain {
+		t := time.NewTimer(min(d, lookAgain))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return
 		}
 	}
-	if d <= 0 {
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
+
+// rates changes when one of the Limiters does.
+func rates(limits []*Limiter) (sum int64) {
+	for _, l := range limits {
+		sum += l.Rate()
+	}
+	return sum
+}
+
+// sip is how much of a limited stream is read at a time: little, so that many that share
+// a low rate have short waits.
+func sip(rate int64) int { return int(min(max(rate/16, 2<<10), 32<<10)) }

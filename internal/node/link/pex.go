@@ -19,10 +19,14 @@ const (
 type Exchange struct {
 	told    map[netip.AddrPort]struct{}
 	at, got time.Time
+	crowd   int // of those that the peer knows all about
 }
 
-// Due tells whether the peer may be told again.
-func (x *Exchange) Due(now time.Time) bool { return now.Sub(x.at) >= pexInterval }
+// Due tells whether the peer may be told again and there may be news. crowd is a number
+// that changes with those who are here; the first is not 0.
+func (x *Exchange) Due(now time.Time, crowd int) bool {
+	return crowd != x.crowd && now.Sub(x.at) >= pexInterval
+}
 
 // Take tells whether a message of the peer's is to be read: not if it sends them more
 // often than BEP 11 allows.
@@ -35,8 +39,8 @@ func (x *Exchange) Take(now time.Time) bool {
 }
 
 // Next is what to tell the peer now that these others are there; ok is false if there is
-// nothing new.
-func (x *Exchange) Next(now time.Time, others []wire.PEXPeer) (m wire.PEX, ok bool) {
+// nothing new. What does not fit follows when Due says so again.
+func (x *Exchange) Next(now time.Time, crowd int, others []wire.PEXPeer) (m wire.PEX, ok bool) {
 	here := make(map[netip.AddrPort]struct{}, len(others))
 	for _, p := range others {
 		here[p.Addr] = struct{}{}
@@ -58,6 +62,9 @@ func (x *Exchange) Next(now time.Time, others []wire.PEXPeer) (m wire.PEX, ok bo
 	}
 	for _, a := range m.Dropped {
 		delete(x.told, a)
+	}
+	if len(m.Added) < pexMost && len(m.Dropped) < pexMost {
+		x.crowd = crowd
 	}
 	if len(m.Added)+len(m.Dropped) == 0 {
 		return m, false

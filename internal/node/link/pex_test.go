@@ -21,30 +21,30 @@ func peersAt(from, n int) (list []wire.PEXPeer) {
 func TestExchange(t *testing.T) {
 	var x Exchange
 	now := time.Unix(1e9, 0)
-	if !x.Due(now) {
+	if !x.Due(now, 1) {
 		t.Fatal("a new peer is not told at once")
 	}
-	if _, ok := x.Next(now, nil); ok || !x.Due(now) {
-		t.Error("nothing was told")
+	if _, ok := x.Next(now, 1, nil); ok || x.Due(now, 1) || !x.Due(now, 2) {
+		t.Error("nothing was told: somebody new is told of at once, and nobody is looked for twice")
 	}
-	m, ok := x.Next(now, peersAt(1, 60))
+	m, ok := x.Next(now, 2, peersAt(1, 60))
 	if !ok || !slices.Equal(m.Added, peersAt(1, 50)) || len(m.Dropped) > 0 {
 		t.Errorf("first: %+v", m)
 	}
-	if x.Due(now.Add(pexInterval-1)) || !x.Due(now.Add(pexInterval)) {
-		t.Error("not once a minute")
+	if x.Due(now.Add(pexInterval-1), 2) || !x.Due(now.Add(pexInterval), 2) {
+		t.Error("not once a minute, the rest included")
 	}
-	m, ok = x.Next(now, peersAt(2, 59))
+	m, ok = x.Next(now, 3, peersAt(2, 59))
 	if !ok || !slices.Equal(m.Added, peersAt(51, 10)) || !slices.Equal(m.Dropped, []netip.AddrPort{peersAt(1, 1)[0].Addr}) {
 		t.Errorf("then: %+v", m)
 	}
-	if m, ok := x.Next(now, peersAt(2, 59)); ok {
+	if m, ok := x.Next(now, 3, peersAt(2, 59)); ok || x.Due(now.Add(pexInterval), 3) {
 		t.Errorf("the same again: %+v", m)
 	}
-	if m, _ := x.Next(now, nil); len(m.Dropped) != 50 {
+	if m, _ := x.Next(now, 4, nil); len(m.Dropped) != 50 || !x.Due(now.Add(pexInterval), 4) {
 		t.Errorf("%d dropped at once", len(m.Dropped))
 	}
-	if m, _ := x.Next(now, nil); len(m.Dropped) != 9 {
+	if m, _ := x.Next(now, 4, nil); len(m.Dropped) != 9 || x.Due(now.Add(pexInterval), 4) {
 		t.Errorf("%d dropped then", len(m.Dropped))
 	}
 }

@@ -63,7 +63,7 @@ func (r *reader) fill() error {
 	s := r.c.shared
 	for _, l := range s.Down {
 		if l.On() {
-			most = min(most, r.end+32<<10) // small sips keep a limited stream even
+			most = min(most, r.end+sip(l.Rate()))
 		}
 	}
 	n, err := r.c.nc.Read(r.buf[r.end:most])
@@ -73,6 +73,7 @@ func (r *reader) fill() error {
 		r.c.heard.Store(time.Now().UnixNano())
 		if r.ck != nil {
 			waitFor(s.Ctx, n, s.Down)
+			r.c.heard.Store(time.Now().UnixNano()) // while we wait it is not silent
 		}
 	}
 	if errors.Is(err, io.EOF) {

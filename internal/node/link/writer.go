@@ -21,6 +21,7 @@ type writer struct {
 	ctl     []byte
 	sends   []Block
 	running bool
+	last    bool // the connection ends when nothing waits any more
 	// Owned by the goroutine.
 	ctl2   []byte
 	sends2 []Block
@@ -63,7 +64,11 @@ func (c *Conn) writeLoop() {
 		w.mu.Lock()
 		if len(w.ctl) == 0 && len(w.sends) == 0 {
 			w.running = false
+			last := w.last
 			w.mu.Unlock()
+			if last {
+				c.Shut()
+			}
 			return
 		}
 		w.ctl, w.ctl2 = w.ctl2[:0], w.ctl

@@ -38,7 +38,7 @@ type Host interface {
 type Share interface {
 	// Hash is what is known of its info hashes now.
 	Hash() metainfo.InfoHash
-	// Take takes a connection over; false if it is not taken.
+	// Take takes a connection over, or closes it; false if the share has just ended.
 	Take(nc net.Conn, theirs wire.Handshake) bool
 }
 
@@ -120,11 +120,14 @@ func (p *Porch) incoming(ctx context.Context, nc net.Conn) error {
 	if err := nc.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
+	name := theirs.InfoHash
 	theirs.InfoHash = answer
-	if !s.Take(nc, theirs) {
-		return ErrGone
+	for ; s != nil; s = p.host.Find(name) { // again, for it may have ended for lack of peers
+		if s.Take(nc, theirs) {
+			return nil
+		}
 	}
-	return nil
+	return ErrGone
 }
 
 // Dial opens a connection to a peer of a share and shakes hands. Where the peer answered

@@ -1,0 +1,133 @@
+package porch
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"shoal/internal/core/metainfo"
+	"shoal/internal/core/wire"
+	"shoal/internal/node/link"
+)
+
+// house is a Host of one share, which ends as often as it says before it takes anybody.
+type house struct {
+	hash   metainfo.InfoHash
+	ending int
+	finds  int
+	gone   bool
+	taken  chan wire.Handshake
+}
+
+func (h *house) Admit(netip.AddrPort) error               { return nil }
+func (h *house) LocalAddr(netip.Addr) (netip.Addr, error) { return netip.Addr{}, nil }
+func (h *house) Hash() metainfo.InfoHash                  { return h.hash }
+
+func (h *house) Find(name [20]byte) Share {
+	h.finds++
+	if h.gone && h.finds > 1 {
+		return nil
+	}
+	for _, n := range h.hash.Wire() {
+		if n == name {
+			return h
+		}
+	}
+	return nil
+}
+
+func (h *house) Take(_ net.Conn, theirs wire.Handshake) bool {
+	if h.ending > 0 {
+		h.ending--
+		return false
+	}
+	h.taken <- theirs
+	return true
+}
+
+func newHouse(v metainfo.Version) *house {
+	h := &house{taken: make(chan wire.Handshake, 1)}
+	h.hash.Version = v
+	if h.hash.HasV1() {
+		h.hash.V1 = [20]byte{1}
+	}
+	if h.hash.HasV2() {
+		h.hash.V2 = [32]byte{2}
+	}
+	return h
+}
+
+// call has a stranger call under a name and returns the answer.
+func call(t *testing.T, h *house, name [20]byte, caps ...wire.Capability) (wire.Handshake, error) {
+	t.Helper()
+	near, far := net.Pipe()
+	t.Cleanup(func() { far.Close() })
+	if err := far.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	go New(h, wire.PeerID{}, 1).Incoming(context.Background(), near)
+	hello := wire.Handshake{InfoHash: name}
+	for _, c := range caps {
+		hello.Set(c)
+	}
+	if _, err := far.Write(hello.Append(nil)); err != nil {
+		return wire.Handshake{}, err
+	}
+	answer, err := link.ReadHandshake(far)
+	if err != nil {
+		return answer, err
+	}
+	if h.gone {
+		_, err = far.Read(make([]byte, 1))
+	}
+	return answer, err
+}
+
+// TestIncoming: who calls is answered by the name that both can speak (BEP 52), and a share
+// that ends just then is asked for again.
+func TestIncoming(t *testing.T) {
+	v1, v2 := [20]byte{1}, [20]byte{2}
+	for _, c := range []struct {
+		what   string
+		v      metainfo.Version
+		name   [20]byte
+		caps   []wire.Capability
+		answer [20]byte
+		ending int
+	}{
+		{"v1", metainfo.V1, v1, nil, v1, 0},
+		{"v1 by one that knows v2", metainfo.V1, v1, []wire.Capability{wire.CapV2}, v1, 0},
+		{"v2", metainfo.V2, v2, []wire.Capability{wire.CapV2}, v2, 0},
+		{"hybrid by v1", metainfo.Hybrid, v1, nil, v1, 0},
+		{"hybrid by v1, upgraded", metainfo.Hybrid, v1, []wire.Capability{wire.CapV2}, v2, 0},
+		{"hybrid by v2", metainfo.Hybrid, v2, []wire.Capability{wire.CapV2}, v2, 0},
+		{"just parked", metainfo.Hybrid, v1, nil, v1, 2},
+	} {
+		h := newHouse(c.v)
+		h.ending = c.ending
+		got, err := call(t, h, c.name, c.caps...)
+		if err != nil || got.InfoHash != c.answer || got.Has(wire.CapV2) != h.hash.HasV2() {
+			t.Errorf("%s: %+v, %v", c.what, got, err)
+			continue
+		}
+		if theirs := <-h.taken; theirs.InfoHash != c.answer {
+			t.Errorf("%s: handed over as %x", c.what, theirs.InfoHash)
+		}
+	}
+}
+
+// TestIncomingOfNone: who asks for what is not here gets no answer; who asks for what ends
+// meanwhile is let go.
+func TestIncomingOfNone(t *testing.T) {
+	if got, err := call(t, newHouse(metainfo.V1), [20]byte{9}); err == nil {
+		t.Errorf("answered by %+v", got)
+	}
+	h := newHouse(metainfo.V1)
+	h.ending, h.gone = 1, true
+	if _, err := call(t, h, [20]byte{1}); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("not let go: %v", err)
+	}
+}
