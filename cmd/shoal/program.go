@@ -116,7 +116,7 @@ func (p *program) options(home *node.Home, o cli.StartOptions) (node.Options, er
 	if o.APIPort >= 0 {
 		cfg.API.Port = o.APIPort
 	}
-	opts := node.Options{Home: home, Config: cfg, Offline: o.Offline, PortStrict: o.PortStrict, Log: p.logger(cfg, o.Quiet)}
+	opts := node.Options{Home: home, Config: cfg, Limits: o.Limits, Offline: o.Offline, PortStrict: o.PortStrict, Log: p.logger(cfg, o.Quiet)}
 	if !o.Offline {
 		opts.Bind, err = node.ParseBind(cfg.Network.Bind)
 	}
@@ -188,25 +188,12 @@ func (r *running) start(ctx context.Context, p *program, o cli.StartOptions) err
 		closeAll(tcp)
 		return api.Errorf(api.KindOf(err), r.socket, "the socket of the API cannot be made: %w", err)
 	}
-	if err := r.applyLimits(ctx, o.Limits); err != nil {
-		closeAll(append(tcp, sock))
-		return err
-	}
 	r.server = httpd.New(r.engine.door, cfg)
 	r.serve(r.server.ServeOwner, sock)
 	for _, l := range tcp {
 		r.serve(r.server.ServeToken, l)
 	}
 	return nil
-}
-
-// applyLimits sets the limits of the node that flags gave.
-func (r *running) applyLimits(ctx context.Context, c api.LimitChange) error {
-	if c == (api.LimitChange{}) {
-		return nil
-	}
-	_, err := r.engine.door.Limits.SetLimits(ctx, "", c)
-	return err
 }
 
 // listenAPI opens the port for browsers and programs.

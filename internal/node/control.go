@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 	"runtime"
 	"sort"
@@ -71,53 +70,6 @@ func (n *Node) Torrent(_ context.Context, id string) ([]byte, error) {
 		return nil, Problem(err)
 	}
 	return b, nil
-}
-
-// limitsFile remembers what `shoal limit` set for the whole node.
-const limitsFile = "limits.json"
-
-func (n *Node) loadLimits() {
-	b, err := os.ReadFile(n.opts.Home.Path(limitsFile))
-	if err != nil {
-		return
-	}
-	var l api.Limits
-	if json.Unmarshal(b, &l) == nil {
-		_ = n.engine.SetLimits("", int64(l.Up), int64(l.Down))
-	}
-}
-
-// Limits implements httpd.Limits.
-func (n *Node) Limits(_ context.Context, id string) (api.Limits, error) {
-	if id == "" {
-		up, down := n.engine.Limits()
-		return api.Limits{Up: api.Rate(up), Down: api.Rate(down)}, nil
-	}
-	st, err := n.engine.Status(id)
-	if err != nil {
-		return api.Limits{}, Problem(err)
-	}
-	return api.Limits{Up: api.Rate(st.Up), Down: api.Rate(st.Down)}, nil
-}
-
-// SetLimits implements httpd.Limits.
-func (n *Node) SetLimits(ctx context.Context, id string, c api.LimitChange) (api.Limits, error) {
-	up, down := int64(-1), int64(-1)
-	if c.Up != nil {
-		up = int64(*c.Up)
-	}
-	if c.Down != nil {
-		down = int64(*c.Down)
-	}
-	if err := n.engine.SetLimits(id, up, down); err != nil {
-		return api.Limits{}, Problem(err)
-	}
-	l, err := n.Limits(ctx, id)
-	if err == nil && id == "" {
-		b, _ := json.Marshal(l)
-		err = writeFile(n.opts.Home.Path(limitsFile), b, 0o600)
-	}
-	return l, err
 }
 
 // Status implements httpd.Status.

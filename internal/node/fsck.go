@@ -24,12 +24,15 @@ func Fsck(ctx context.Context, dir string, repair bool) (api.FsckReport, error) 
 		return r, api.Errorf(api.Path, dir, "the home cannot be read: %w", unwrapPath(err))
 	}
 	h := &Home{Dir: dir}
+	if _, err := os.Stat(h.Path(TorrentsFolder)); err != nil && !h.ours() {
+		return r, api.Errorf(api.Path, dir, "this is not a home: it holds other things").Try("name it with --home DIR")
+	}
 	lock, err := h.Lock()
 	if err != nil {
 		return r, err
 	}
 	defer lock.Release()
-	for _, check := range []func(bool) []api.FsckProblem{h.checkSecrets, h.checkConfig, h.checkCatalog} {
+	for _, check := range []func(bool) []api.FsckProblem{h.checkSecrets, h.checkConfig, h.checkLimits, h.checkCatalog} {
 		if err := ctx.Err(); err != nil {
 			return r, err
 		}
@@ -82,6 +85,18 @@ func (h *Home) checkConfig(bool) []api.FsckProblem {
 	}
 	e := api.AsError(err)
 	return []api.FsckProblem{{Subject: e.Subject, Problem: e.Reason}}
+}
+
+// checkLimits reads the remembered limits.
+func (h *Home) checkLimits(repair bool) []api.FsckProblem {
+	_, err := h.limits()
+	if err == nil {
+		return nil
+	}
+	path := h.Path(LimitsFile)
+	p := api.FsckProblem{Subject: path, Problem: api.AsError(err).Reason, Repair: "put it aside; the limits of config.toml hold"}
+	p.Repaired = repair && os.Rename(path, path+".damaged") == nil
+	return []api.FsckProblem{p}
 }
 
 // checkCatalog leaves the catalog and the .torrent files to the store.

@@ -100,7 +100,7 @@ func (h *Home) Path(name string) string { return filepath.Join(h.Dir, name) }
 
 // ours says whether the folder is a home, or empty.
 func (h *Home) ours() bool {
-	for _, name := range []string{LockFile, ConfigFile, CatalogFile} {
+	for _, name := range []string{LockFile, ConfigFile, CatalogFile, KeyFile} {
 		if _, err := os.Lstat(h.Path(name)); err == nil {
 			return true
 		}

@@ -286,6 +286,16 @@ func TestFsck(t *testing.T) {
 	if _, err := Fsck(t.Context(), h.Path("nowhere"), false); api.KindOf(err) != api.Path {
 		t.Errorf("no home: %v", err)
 	}
+	other := t.TempDir()
+	if err := os.WriteFile(filepath.Join(other, "letter"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Fsck(t.Context(), other, false); api.KindOf(err) != api.Path {
+		t.Errorf("a folder of other things: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(other, LockFile)); err == nil {
+		t.Error("a folder of other things has a lock now")
+	}
 }
 
 func TestProblem(t *testing.T) {

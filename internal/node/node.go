@@ -35,6 +35,8 @@ type Node struct {
 	close   sync.Once
 	closed  error
 	names   *resolver
+
+	limiting sync.Mutex // one change of limits at a time
 }
 
 // Start runs a node for an opened and locked home. A port that is taken is an error when
@@ -60,9 +62,12 @@ func Start(o Options) (*Node, error) {
 
 // run starts the services.
 func (n *Node) run() error {
+	up, down, err := n.opts.startLimits()
+	if err != nil {
+		return err
+	}
 	var listeners []net.Listener
 	if !n.opts.Offline {
-		var err error
 		if listeners, err = n.listen(); err != nil {
 			return err
 		}
@@ -75,11 +80,11 @@ func (n *Node) run() error {
 	e, err := engine.New(engine.Config{
 		Home: n.opts.Home.Dir, Offline: n.opts.Offline, Catalog: n.catalog, Listeners: listeners, Tracker: n.tracker,
 		Allow:         func(a netip.AddrPort, from candidates.Source) error { return scope.AllowFrom(a, learnt(from)) },
-		AllowIncoming: func(a netip.AddrPort) error { return scope.AllowFrom(a, incomingFrom(scope)) },
+		AllowIncoming: func(a netip.AddrPort) error { return scope.AllowFrom(a, FromPerson) }, // who reaches us is near enough
 		LocalAddr:     n.opts.Bind.DialFrom, Resolve: n.names.lookup, Events: n.event, Version: "shoal " + api.Version,
 		MaxConns: net.Connections, MaxShareConns: net.ConnectionsPerShare, MaxDialling: net.HalfOpen, Slots: net.UploadSlots,
 		Reserve: n.opts.Config.Disk.Reserve.Bytes, OpenFiles: n.opts.Config.Disk.OpenFiles,
-		Up: int64(n.opts.Config.Limits.Up), Down: int64(n.opts.Config.Limits.Down),
+		Up: up, Down: down,
 	})
 	if err == nil {
 		n.engine = e
@@ -91,7 +96,6 @@ func (n *Node) run() error {
 		}
 		return errors.Join(Problem(err), n.tracker.Close())
 	}
-	n.loadLimits()
 	return nil
 }
 
@@ -113,10 +117,6 @@ func learnt(s candidates.Source) Learnt {
 	}
 	return FromStranger
 }
-
-// incomingFrom: whoever reaches us from the local network is near; from this machine it
-// is the person's own doing.
-func incomingFrom(Scope) Learnt { return FromPerson }
 
 // listen opens the ports for other nodes: the same number on every address.
 func (n *Node) listen() ([]net.Listener, error) {

@@ -84,21 +84,3 @@ func holds(pid int, inodes map[string]bool) bool {
 	}
 	return false
 }
-
-// Resident is the memory of this process that is in RAM, in bytes; 0 if the
-// system does not tell.
-func Resident() int64 {
-	b, err := readSmall("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(b))
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return pages * int64(os.Getpagesize())
-}
