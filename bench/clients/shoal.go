@@ -136,6 +136,15 @@ func (s *ShoalNode) Do(ctx context.Context, args ...string) (out []byte, code in
 	return p.Output(), code, nil
 }
 
+// must is Do for a command that is to succeed.
+func (s *ShoalNode) must(ctx context.Context, args ...string) error {
+	out, code, err := s.Do(ctx, args...)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("clients: shoal %s: exit %d: %s", args[0], code, out)
+	}
+	return err
+}
+
 // Event waits for the line of a command's JSON output that has this event, and
 // decodes it into v when v is not nil.
 func Event(ctx context.Context, p *Process, event string, v any) error {
@@ -226,6 +235,9 @@ func ShareWithShoal(ctx context.Context, l *Lab, path, out string, extra ...stri
 		return nil, shared, err
 	}
 	n := &Node{Client: "shoal", Host: s.Host, complete: func(context.Context) error { return nil }}
+	n.connect = func(ctx context.Context, addr string) error {
+		return s.must(ctx, append([]string{"share", path, "--peer", addr}, extra...)...)
+	}
 	if n.Process, err = s.Run(append([]string{"share", path}, extra...)...); err != nil {
 		return nil, shared, err
 	}
@@ -242,9 +254,5 @@ func ShareWithShoal(ctx context.Context, l *Lab, path, out string, extra ...stri
 	if out == "" {
 		return n, shared, nil
 	}
-	text, code, err := s.Do(ctx, "torrent", shared.Hash(), "-o", out)
-	if err == nil && code != 0 {
-		err = fmt.Errorf("clients: shoal torrent: exit %d: %s", code, text)
-	}
-	return n, shared, err
+	return n, shared, s.must(ctx, "torrent", shared.Hash(), "-o", out)
 }

@@ -51,9 +51,12 @@ func exchange(t *testing.T, seed, leech *clients.Client, f clients.Format, magne
 	same(t, filepath.Join(dir, name), to, leech)
 }
 
+// allFormats are in the order in which docs/INTEROP.md names them.
+var allFormats = []clients.Format{clients.V1, clients.Hybrid, clients.V2}
+
 // everyFormat runs a test for each format that a client knows.
 func everyFormat(t *testing.T, c *clients.Client, test func(*testing.T, clients.Format)) {
-	for _, f := range []clients.Format{clients.V1, clients.Hybrid, clients.V2} {
+	for _, f := range allFormats {
 		if c.Formats&f != 0 {
 			t.Run(c.Name+"/"+f.String(), func(t *testing.T) { test(t, f) })
 		}
