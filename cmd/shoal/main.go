@@ -18,13 +18,13 @@ import (
 func main() {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	os.Exit(run(os.Args[1:], &program{open: openNode, getenv: os.Getenv, stderr: os.Stderr}, signals))
+	os.Exit(cli.Main(world(&program{open: openNode, getenv: os.Getenv, stderr: os.Stderr}, signals)))
 }
 
-// run is main with what a test replaces.
-func run(args []string, p cli.Program, signals <-chan os.Signal) int {
-	return cli.Main(cli.Env{
-		Program: p, Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+// world is what a command sees of this process; tests put another program into it.
+func world(p cli.Program, signals <-chan os.Signal) cli.Env {
+	return cli.Env{
+		Program: p, Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, Signals: signals, Exit: os.Exit,
-	})
+	}
 }

@@ -8,21 +8,29 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"shoal/internal/door/cli"
 	"shoal/internal/door/httpd/fakenode"
 	"shoal/internal/node"
 )
 
-// asProgram makes the test binary be the program, over a fake node.
+// asProgram makes the test binary be the program: "fake" over a fake node, "real" as
+// it is.
 const asProgram = "SHOAL_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) == "" {
+	switch os.Getenv(asProgram) {
+	case "":
 		os.Exit(m.Run())
+	case "real":
+		main()
 	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	os.Exit(run(os.Args[1:], fakeProgram(), signals))
+	e := world(fakeProgram(), signals)
+	e.Patience, _ = time.ParseDuration(os.Getenv("SHOAL_TEST_PATIENCE"))
+	os.Exit(cli.Main(e))
 }
 
 // fakeProgram is the real wiring with a fake node behind it. SHOAL_TEST_FAIL makes

@@ -150,7 +150,7 @@ func (s *stage) write(name, content string) {
 // form NAME=value before the first go to its environment.
 func (s *stage) command(line string) *exec.Cmd {
 	words := split(line)
-	env := []string{asProgram + "=1", "HOME=" + s.dir, "SHOAL_HOME=" + filepath.Join(s.dir, "home"), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.dir}
+	env := []string{asProgram + "=fake", "HOME=" + s.dir, "SHOAL_HOME=" + filepath.Join(s.dir, "home"), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.dir}
 	for len(words) > 0 && strings.Contains(words[0], "=") {
 		env = append(env, strings.ReplaceAll(words[0], "$DIR", s.dir))
 		words = words[1:]

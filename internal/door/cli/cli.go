@@ -17,6 +17,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"shoal/internal/door/api"
 )
@@ -62,7 +63,7 @@ type StartOptions struct {
 	Offline    bool // look after the catalog only: no listening, dialling or announcing
 	Quiet      bool // log errors only: the command tells the person what matters
 
-	Limits api.LimitChange // of the whole node, set as `limit` does
+	Limits api.LimitChange // of the whole node, for this run
 }
 
 // Env is the world a command runs in.
@@ -75,6 +76,8 @@ type Env struct {
 	Getenv  func(string) string
 	Signals <-chan os.Signal // the first ends a command cleanly, the second calls Exit
 	Exit    func(code int)
+	// Patience is when get says that nobody has it; 0: after 30 s.
+	Patience time.Duration
 }
 
 // Main runs one command and returns its exit code.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,7 +49,7 @@ func (a *app) get() *cobra.Command {
 }
 
 // request reads what is wanted and judges the flags.
-func (a *app) request(what string, f getFlags) (api.AddRequest, error) {
+func (a *app) request(ctx context.Context, what string, f getFlags) (api.AddRequest, error) {
 	r := api.AddRequest{Select: f.sel, Peers: f.peers, Sequential: f.sequential, Limits: f.limits.limits()}
 	if f.timeout < 0 {
 		return r, api.Errorf(api.Invalid, "--timeout", "it must not be negative")
@@ -58,7 +59,7 @@ func (a *app) request(what string, f getFlags) (api.AddRequest, error) {
 			return r, api.Errorf(api.Invalid, g, "this is not a pattern").Try("write it like docs/*.pdf or **/*.jpg")
 		}
 	}
-	if err := a.source(&r, what); err != nil {
+	if err := a.source(ctx, &r, what); err != nil {
 		return r, err
 	}
 	var err error
@@ -81,7 +82,7 @@ func (a *app) request(what string, f getFlags) (api.AddRequest, error) {
 
 // source says where the description comes from, and judges it as far as it is
 // here already.
-func (a *app) source(r *api.AddRequest, what string) error {
+func (a *app) source(ctx context.Context, r *api.AddRequest, what string) error {
 	switch {
 	case isLink(what):
 		r.Link = what
@@ -89,7 +90,7 @@ func (a *app) source(r *api.AddRequest, what string) error {
 		r.URL = what
 		return nil
 	case what == "-":
-		b, err := readBounded(a.Stdin, api.MaxMetainfo)
+		b, err := a.readStdin(ctx)
 		if err != nil {
 			return about(err, "standard input")
 		}
@@ -122,43 +123,79 @@ func (a *app) source(r *api.AddRequest, what string) error {
 	return about(err, what)
 }
 
+// readStdin reads a .torrent or a link. Ctrl-C ends it: nothing may ever come.
+func (a *app) readStdin(ctx context.Context) ([]byte, error) {
+	var b []byte
+	var err error
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		b, err = readBounded(a.Stdin, api.MaxMetainfo)
+	}()
+	select {
+	case <-read:
+		return b, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 func isHash(s string) bool {
 	return (len(s) == 40 || len(s) == 64) && strings.Trim(strings.ToLower(s), "0123456789abcdef") == ""
 }
 
 func (a *app) runGet(ctx context.Context, what string, f getFlags) error {
-	r, err := a.request(what, f)
+	r, err := a.request(ctx, what, f)
 	if err != nil {
 		return err
 	}
-	return a.with(ctx, StartOptions{Quiet: true}, func(ctx context.Context, s *session) error {
-		limited := ctx
-		if f.timeout > 0 {
-			var cancel context.CancelFunc
-			limited, cancel = context.WithTimeoutCause(ctx, f.timeout, errTimeout)
-			defer cancel()
+	limited := ctx
+	if f.timeout > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeoutCause(ctx, f.timeout, errTimeout)
+		defer cancel()
+	}
+	g := &download{app: a, what: what, began: time.Now()}
+	for range maxNodes {
+		err = a.with(ctx, StartOptions{Quiet: true}, func(ctx context.Context, s *session) error { return g.fetch(ctx, limited, s, r, f.seed) })
+		if !errors.Is(err, errNodeGone) {
+			return err
 		}
-		sh, err := s.client.Add(limited, r)
-		if err != nil {
-			return a.unfinished(limited, s, sh, about(err, what))
-		}
-		g := &download{app: a, session: s, share: sh, began: time.Now()}
-		if err := g.follow(limited); err != nil {
-			return a.unfinished(limited, s, g.share, err)
-		}
-		if f.seed && s.mine() {
-			a.out.say("offering it until Ctrl-C")
-			return a.stay(ctx, s, []api.Created{{InfoHash: g.share.InfoHash, Name: g.share.Name}})
-		}
-		return nil
-	})
+		a.out.say("%s: the node that fetched it has ended; going on without it", api.Safe(g.share.Name))
+	}
+	return api.Errorf(api.Unavailable, g.share.Name, "one node after the other ended")
+}
+
+// maxNodes bounds how many nodes of other processes, all of which end, a get puts up with.
+const maxNodes = 16
+
+// errNodeGone says that the node of another process ended while it was fetching.
+var errNodeGone = errors.New("the node has ended")
+
+// fetch asks a node for the share and follows it to its end.
+func (g *download) fetch(ctx, limited context.Context, s *session, r api.AddRequest, seed bool) error {
+	var err error
+	if g.share, err = s.client.Add(limited, r); err != nil {
+		return g.unfinished(limited, s, about(err, g.what))
+	}
+	if err := g.follow(limited, s); err != nil {
+		return g.unfinished(limited, s, err)
+	}
+	if seed && s.mine() {
+		g.out.say("offering it until Ctrl-C")
+		return g.stay(ctx, s, []api.Created{{InfoHash: g.share.InfoHash, Name: g.share.Name}})
+	}
+	return nil
 }
 
 // errTimeout is the cause of a context that --timeout ended.
 var errTimeout = errors.New("timeout")
 
 // unfinished says what becomes of a download that this command leaves early.
-func (a *app) unfinished(ctx context.Context, s *session, sh api.Share, err error) error {
+func (g *download) unfinished(ctx context.Context, s *session, err error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	sh := g.share
 	cause := context.Cause(ctx)
 	if cause == nil {
 		return err
@@ -185,10 +222,11 @@ func (a *app) unfinished(ctx context.Context, s *session, sh api.Share, err erro
 // download is one `get` under way.
 type download struct {
 	*app
-	session *session
-	share   api.Share // as last heard
-	began   time.Time
-	told    bool // that nobody has it
+	what  string // as the person named it
+	began time.Time
+
+	mu    sync.Mutex
+	share api.Share // as last heard
 }
 
 // nobodyAfter is when a person is told that nobody has it.
@@ -198,13 +236,32 @@ const nobodyAfter = 30 * time.Second
 var errComplete = errors.New("complete")
 
 // follow shows how far it is until it is done.
-func (g *download) follow(ctx context.Context) error {
-	err := g.session.client.Watch(ctx, api.Filter{Share: g.share.InfoHash, Progress: g.pace()}, g.event)
+func (g *download) follow(ctx context.Context, s *session) error {
+	// Where nobody has it nothing happens, and no event would remind us.
+	patience := g.Patience
+	if patience == 0 {
+		patience = nobodyAfter
+	}
+	late := time.AfterFunc(patience-time.Since(g.began), func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.nobody()
+	})
+	defer late.Stop()
+	err := s.client.Watch(ctx, api.Filter{Share: g.share.InfoHash, Progress: g.pace()}, func(e api.Event) error {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return g.event(e)
+	})
 	switch {
 	case errors.Is(err, errComplete):
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case err != nil && api.KindOf(err) != api.Unavailable:
+		return err
+	case !s.mine():
+		return errNodeGone
 	case err == nil:
 		return api.Errorf(api.Unavailable, g.share.Name, "the node stopped")
 	}
@@ -215,7 +272,6 @@ func (g *download) event(e api.Event) error {
 	switch e := e.(type) {
 	case *api.ShareEvent:
 		g.share = e.Share
-		g.nobody(time.Since(g.began))
 		if e.Share.State == api.StateFailed {
 			kind := e.Share.Code
 			if !kind.Known() {
@@ -239,11 +295,10 @@ func (g *download) event(e api.Event) error {
 // progress shows a step: a bar on a terminal, a line with --json, else nothing.
 func (g *download) progress(p *api.ProgressEvent) error {
 	g.share.Name, g.share.State, g.share.BytesDone, g.share.BytesWanted = p.Name, p.State, p.Bytes, p.Total
-	g.share.Peers, g.share.Candidates = p.Peers, p.Candidates
+	g.share.InfoHash, g.share.Peers, g.share.Candidates = p.InfoHash, p.Peers, p.Candidates
 	if g.global.json {
 		g.print(p)
 	}
-	g.nobody(time.Since(g.began))
 	b := bar{name: p.Name, part: -1, rate: p.DownRate, eta: p.ETA, peers: p.Peers}
 	switch p.State {
 	case api.StateMetadata:
@@ -262,17 +317,15 @@ func (g *download) progress(p *api.ProgressEvent) error {
 	return nil
 }
 
-// nobody says once, after a while, that nobody has it.
-func (g *download) nobody(waited time.Duration) {
+// nobody says, after a while, that nobody has it.
+func (g *download) nobody() {
 	s := &g.share
-	if g.told || waited < nobodyAfter || s.Peers > 0 || s.BytesDone > 0 || s.State == api.StateChecking || s.State == api.StatePaused {
+	if s.Peers > 0 || s.BytesDone > 0 || s.State == api.StateChecking || s.State == api.StatePaused {
 		return
 	}
-	g.told = true
 	text := "nobody has it yet, and no address is known; still trying"
 	if s.Candidates > 0 {
 		text = "nobody has it yet, " + count(s.Candidates, "known address") + "; still trying"
-		text = strings.Replace(text, "addresss", "addresses", 1)
 	}
 	if g.global.json {
 		g.print(&api.Notice{Head: api.Head{Event: api.EventNotice, InfoHash: s.InfoHash}, Code: "nobody", Text: text})

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"shoal/internal/door/api"
+)
+
+// real runs the program as it is, with a home of its own, on loopback.
+type real struct {
+	t    *testing.T
+	home string
+}
+
+func newReal(t *testing.T) *real {
+	r := &real{t: t, home: filepath.Join(t.TempDir(), "home")}
+	if err := os.Mkdir(r.home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	// Small disks of test machines would not leave the default reserve.
+	if err := os.WriteFile(filepath.Join(r.home, "config.toml"), []byte("[disk]\nreserve = \"0\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// child is the program while it runs. Its lines of standard output come one by one.
+type child struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	lines *bufio.Reader
+	err   bytes.Buffer
+}
+
+func (r *real) start(args ...string) *child {
+	r.t.Helper()
+	c := &child{t: r.t, cmd: exec.Command(os.Args[0], append([]string{"--home", r.home, "--scope", "loopback", "--json"}, args...)...)}
+	c.cmd.Env = append(os.Environ(), asProgram+"=real")
+	c.cmd.Stderr = &c.err
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	c.lines = bufio.NewReader(out)
+	if err := c.cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	guard := time.AfterFunc(2*time.Minute, func() { c.cmd.Process.Kill() })
+	r.t.Cleanup(func() {
+		guard.Stop()
+		c.cmd.Process.Kill()
+		c.cmd.Wait()
+	})
+	return c
+}
+
+// until reads lines into v until want says that it is the one.
+func (c *child) until(v any, want func() bool) {
+	c.t.Helper()
+	for {
+		line, err := c.lines.ReadBytes('\n')
+		if err != nil {
+			c.cmd.Wait()
+			c.t.Fatalf("%v: it ended before that: %s", c.cmd.Args[1:], c.err.String())
+		}
+		if err := json.Unmarshal(line, v); err != nil {
+			c.t.Fatalf("%s: %v", line, err)
+		}
+		if want() {
+			return
+		}
+	}
+}
+
+// stop sends a signal and returns the exit code.
+func (c *child) stop(sig os.Signal) int {
+	c.t.Helper()
+	if err := c.cmd.Process.Signal(sig); err != nil {
+		c.t.Error(err)
+	}
+	return c.wait()
+}
+
+func (c *child) wait() int {
+	io.Copy(io.Discard, c.lines)
+	err := c.cmd.Wait()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return exit.ExitCode()
+	} else if err != nil {
+		c.t.Error(err)
+	}
+	return 0
+}
+
+// addr is where the node of the home listens.
+func (r *real) addr() string {
+	r.t.Helper()
+	c := r.start("status")
+	var st api.Status
+	c.until(&st, func() bool { return true })
+	c.wait()
+	if len(st.Listen) == 0 {
+		r.t.Fatal("the node listens nowhere")
+	}
+	return st.Listen[0]
+}
+
+func randomFile(t *testing.T, path string, size int) {
+	t.Helper()
+	b := make([]byte, size)
+	rand.NewChaCha8([32]byte{byte(size)}).Read(b)
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestGetOutlivesTheNodeOfAnother: a get that another process's node fetches for goes on
+// by itself when that node ends.
+func TestGetOutlivesTheNodeOfAnother(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "big.bin")
+	randomFile(t, file, 8<<20)
+	source, here := newReal(t), newReal(t)
+	var made api.Created
+	seed := source.start("--port", "0", "share", file)
+	seed.until(&made, func() bool { return true })
+
+	var ready api.Ready
+	up := here.start("--port", "0", "--api-port", "0", "up", "--down-limit", "1MB")
+	up.until(&ready, func() bool { return true })
+	dir := t.TempDir()
+	get := here.start("get", made.Link, "-o", dir, "--peer", source.addr(), "--port", "0")
+	var p api.ProgressEvent
+	get.until(&p, func() bool { return p.Bytes > 0 })
+	if code := up.stop(os.Interrupt); code != 0 {
+		t.Errorf("up ended with %d: %s", code, up.err.String())
+	}
+	limit := here.start("limit", "--down", "0") // the get holds the home now; else this waits for nothing
+	limit.wait()
+	var done api.Done
+	get.until(&done, func() bool { return done.Event == api.EventDone })
+	if code := get.wait(); code != 0 || !strings.Contains(get.err.String(), "has ended") {
+		t.Errorf("get ended with %d: %s", code, get.err.String())
+	}
+	if same, err := sameFile(file, filepath.Join(dir, "big.bin")); err != nil || !same {
+		t.Errorf("not what was shared: %v", err)
+	}
+	if code := seed.stop(os.Interrupt); code != 0 {
+		t.Errorf("share ended with %d: %s", code, seed.err.String())
+	}
+}
