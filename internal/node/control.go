@@ -118,8 +118,8 @@ func resident() int64 {
 func (n *Node) Health(context.Context) api.Health {
 	h := api.Health{OK: true, Reasons: []string{}}
 	for _, st := range n.engine.List() {
-		if st.State == engine.Failed && len(h.Reasons) < 100 {
-			h.Reasons = append(h.Reasons, api.Safe(st.Name)+": "+Problem(st.Err).Error())
+		if s := shareOf(&st); s.State == api.StateFailed && len(h.Reasons) < 100 {
+			h.Reasons = append(h.Reasons, api.Safe(s.Name)+": "+s.Problem)
 		}
 	}
 	h.OK = len(h.Reasons) == 0

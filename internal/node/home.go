@@ -149,10 +149,31 @@ func (h *Home) NoteSocket(path string) error {
 		}
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("node: folder of the socket: %w", err)
+	if err := ownFolder(filepath.Dir(path)); err != nil {
+		return err
 	}
 	return writeFile(note, []byte(path+"\n"), 0o600)
+}
+
+// ownFolder makes a folder that nobody else can put anything in, or sees to it that the
+// one that is there is such: in the system's temporary folder another person may have made
+// it before. Only its owner can change its mode.
+func ownFolder(dir string) error {
+	err := os.MkdirAll(dir, 0o700)
+	info, serr := os.Lstat(dir)
+	if err == nil {
+		err = serr
+	}
+	if err == nil && !info.IsDir() {
+		err = errors.New("it is not a folder")
+	}
+	if err == nil && runtime.GOOS != "windows" {
+		err = os.Chmod(dir, 0o700)
+	}
+	if err != nil {
+		return api.Errorf(api.Path, dir, "the socket cannot lie in this folder: %w", unwrapPath(err)).Try("remove it, or choose a --home with a shorter path")
+	}
+	return nil
 }
 
 // runtimeDir is a short folder for sockets: XDG_RUNTIME_DIR if there is one,

@@ -216,6 +216,26 @@ func TestSocketThatIsTooLong(t *testing.T) {
 	}
 }
 
+// TestSocketFolderIsOurs: the folder in the system's temporary one may have been made by
+// somebody else before, or be a link that he can turn elsewhere.
+func TestSocketFolderIsOurs(t *testing.T) {
+	h, tmp := openHome(t), t.TempDir()
+	open := filepath.Join(tmp, "open")
+	if err := errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.NoteSocket(filepath.Join(open, "x.sock")); err != nil || mode(t, open) != 0o700 {
+		t.Errorf("a folder open to others stays %o, %v", mode(t, open), err)
+	}
+	link := filepath.Join(tmp, "link")
+	if err := os.Symlink(open, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.NoteSocket(filepath.Join(link, "x.sock")); api.KindOf(err) != api.Path {
+		t.Errorf("a link: %v", err)
+	}
+}
+
 func TestATakenPortNamesItsHolder(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

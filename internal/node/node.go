@@ -126,18 +126,20 @@ func (n *Node) listen() ([]net.Listener, error) {
 	}
 	port := n.opts.Config.Network.Port
 	list, err := listenAll(addrs, port)
-	if err == nil {
-		return list, nil
-	}
 	if port != 0 && !n.opts.PortStrict && api.KindOf(err) == api.PortTaken {
 		n.log.Info("port is taken, using a free one", "port", port)
-		return listenAll(addrs, 0)
+		port = 0
+		list, err = listenAll(addrs, 0)
 	}
-	if api.KindOf(err) == api.PortTaken {
-		return nil, portTaken(port, err)
+	// A number that is free on one address may be taken on another.
+	for try := 0; try < freePortTries && port == 0 && api.KindOf(err) == api.PortTaken; try++ {
+		list, err = listenAll(addrs, 0)
 	}
-	return nil, err
+	return list, PortTaken(err, port, "--port")
 }
+
+// freePortTries bounds the search for a number that is free on all addresses.
+const freePortTries = 20
 
 // listenAll listens on every address at one port. IPv6 is left out where the machine has
 // none; port 0 takes the number that the first address was given.

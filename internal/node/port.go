@@ -23,6 +23,3 @@ func PortTaken(err error, port int, flag string) error {
 	e.Cause = err
 	return e.Try("stop it, or choose another port with %s (0: any free one)", flag)
 }
-
-// portTaken is PortTaken for the port between nodes.
-func portTaken(port int, err error) error { return PortTaken(err, port, "--port") }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"time"
 
@@ -184,7 +185,10 @@ func checkPeers(list []string) error {
 			err = errors.New("the host is missing")
 		}
 		if err == nil {
-			_, err = netip.ParseAddrPort("0.0.0.0:" + port)
+			var a netip.AddrPort
+			if a, err = netip.ParseAddrPort("0.0.0.0:" + port); err == nil && a.Port() == 0 {
+				err = errors.New("port 0 is nobody's")
+			}
 		}
 		if err != nil {
 			return api.Errorf(api.Invalid, p, "this is not the address of a peer: %w", err).Try("write host:port")
@@ -194,40 +198,50 @@ func checkPeers(list []string) error {
 }
 
 // fetch gets a .torrent from the web, within the scope.
-func (n *Node) fetch(ctx context.Context, url string) ([]byte, error) {
+func (n *Node) fetch(ctx context.Context, from string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err == nil && req.URL.Host == "" {
 		err = errors.New("the host is missing")
 	}
 	if err != nil {
-		return nil, api.Errorf(api.Invalid, url, "this is not a URL: %w", err)
+		return nil, api.Errorf(api.Invalid, from, "this is not a URL: %w", err)
 	}
 	req.Header.Set("User-Agent", "shoal/"+api.Version)
-	res, err := n.web().Do(req)
+	res, err := n.web(dialled(req.URL)).Do(req)
 	if api.KindOf(err) == api.OutOfScope {
-		return nil, api.Errorf(api.OutOfScope, url, "the .torrent cannot be fetched: %w", errors.Unwrap(err))
+		return nil, api.Errorf(api.OutOfScope, from, "the .torrent cannot be fetched: %w", errors.Unwrap(err))
 	}
 	if err != nil {
-		return nil, api.Errorf(api.Unreachable, url, "the .torrent cannot be fetched: %w", errors.Unwrap(err))
+		return nil, api.Errorf(api.Unreachable, from, "the .torrent cannot be fetched: %w", errors.Unwrap(err))
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, api.Errorf(api.NotFound, url, "the server answered %s", res.Status)
+		return nil, api.Errorf(api.NotFound, from, "the server answered %s", res.Status)
 	}
 	b, err := io.ReadAll(io.LimitReader(res.Body, api.MaxMetainfo+1))
 	if err != nil {
-		return nil, api.Errorf(api.Unreachable, url, "the .torrent did not come whole: %w", err)
+		return nil, api.Errorf(api.Unreachable, from, "the .torrent did not come whole: %w", err)
 	}
 	if len(b) > api.MaxMetainfo {
-		return nil, api.Errorf(api.BadData, url, "this is larger than a .torrent may be (%d MiB)", api.MaxMetainfo>>20)
+		return nil, api.Errorf(api.BadData, from, "this is larger than a .torrent may be (%d MiB)", api.MaxMetainfo>>20)
 	}
 	return b, nil
 }
 
-// web is a client that resolves, dials and follows redirects within the scope.
-func (n *Node) web() *http.Client {
+// dialled is the host and port that a URL leads to.
+func dialled(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// web is a client that resolves, dials and follows redirects within the scope. An address
+// that the person typed is judged as that; what a name or a redirect leads to, as a stranger's word.
+func (n *Node) web(typed string) *http.Client {
 	scope := n.opts.Config.Network.Scope
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		host, port, err := net.SplitHostPort(addr)
@@ -238,12 +252,16 @@ func (n *Node) web() *http.Client {
 		if err != nil {
 			return nil, err
 		}
+		from := FromStranger
+		if _, err := netip.ParseAddr(host); addr == typed && (err == nil || host == "localhost") {
+			from = FromPerson
+		}
 		for _, a := range addrs {
 			ap, perr := netip.ParseAddrPort(net.JoinHostPort(a.Unmap().String(), port))
 			if perr != nil {
 				return nil, perr
 			}
-			if err = scope.Allow(ap); err != nil {
+			if err = scope.AllowFrom(ap, from); err != nil {
 				continue
 			}
 			var c net.Conn
