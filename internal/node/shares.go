@@ -220,11 +220,14 @@ func (n *Node) fetch(ctx context.Context, from string) ([]byte, error) {
 	if res.StatusCode != http.StatusOK {
 		return nil, api.Errorf(api.NotFound, from, "the server answered %s", res.Status)
 	}
-	b, err := io.ReadAll(io.LimitReader(res.Body, api.MaxMetainfo+1))
+	var b []byte
+	if res.ContentLength <= api.MaxMetainfo {
+		b, err = io.ReadAll(io.LimitReader(res.Body, api.MaxMetainfo+1))
+	}
 	if err != nil {
 		return nil, api.Errorf(api.Unreachable, from, "the .torrent did not come whole: %w", err)
 	}
-	if len(b) > api.MaxMetainfo {
+	if max(int64(len(b)), res.ContentLength) > api.MaxMetainfo {
 		return nil, api.Errorf(api.BadData, from, "this is larger than a .torrent may be (%d MiB)", api.MaxMetainfo>>20)
 	}
 	return b, nil
