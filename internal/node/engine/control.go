@@ -7,7 +7,6 @@ import (
 	"sort"
 	"time"
 
-	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/swarm/candidates"
@@ -155,11 +154,7 @@ func (e *Engine) SetPaused(id string, on bool) (Status, error) {
 func (e *Engine) SetSequential(id string, on bool) (Status, error) {
 	return e.change(id, func(s *Share) {
 		s.row.Sequential, s.spec.Sequential = on, on
-		n := uint32(0)
-		if on {
-			n = 1
-		}
-		s.event(swarm.Event{Kind: swarm.SetSequential, N: n})
+		s.event(swarm.Event{Kind: swarm.SetSequential, N: number(on)})
 		s.e.keep(s)
 	})
 }
@@ -189,9 +184,7 @@ func (s *Share) setPaused(on bool) {
 		return
 	}
 	s.paused, s.row.Paused = on, on
-	n := uint32(0)
 	if on {
-		n = 1
 		for _, c := range s.conns {
 			if c != nil && c.up {
 				c.Shut()
@@ -199,7 +192,7 @@ func (s *Share) setPaused(on bool) {
 		}
 		s.stopAnnouncer()
 	}
-	s.event(swarm.Event{Kind: swarm.SetPaused, Peer: swarm.NoPeer, N: n})
+	s.event(swarm.Event{Kind: swarm.SetPaused, Peer: swarm.NoPeer, N: number(on)})
 	s.startAnnouncer()
 	s.settleState()
 	s.e.keep(s)
@@ -211,7 +204,11 @@ func (s *Share) retry() {
 	s.retryAt = time.Now().Add(failRetry)
 	s.failed, s.problem = nil, ""
 	if s.meta == nil {
-		s.settleState()
+		if s.info != nil {
+			s.metadataCame(s.info)
+		} else {
+			s.settleState()
+		}
 		return
 	}
 	if s.content.Load() == nil {
@@ -221,11 +218,7 @@ func (s *Share) retry() {
 	if !s.spaceAgain() {
 		return
 	}
-	n := uint32(0)
-	if s.paused {
-		n = 1
-	}
-	s.event(swarm.Event{Kind: swarm.SetPaused, Peer: swarm.NoPeer, N: n})
+	s.event(swarm.Event{Kind: swarm.SetPaused, Peer: swarm.NoPeer, N: number(s.paused)})
 	s.settleState()
 	s.finishFiles()
 }
@@ -312,11 +305,15 @@ func (e *Engine) Limits() (up, down int64) { return e.up.Rate(), e.down.Rate() }
 func (s *Share) applyLimits() {
 	s.up.Set(s.row.UpLimit)
 	s.down.Set(s.row.DownLimit)
-	n := uint32(0)
-	if s.limited() {
-		n = 1
+	s.event(swarm.Event{Kind: swarm.SetLimited, Peer: swarm.NoPeer, N: number(s.limited())})
+}
+
+// number is how swarm's events say yes and no.
+func number(yes bool) uint32 {
+	if yes {
+		return 1
 	}
-	s.event(swarm.Event{Kind: swarm.SetLimited, Peer: swarm.NoPeer, N: n})
+	return 0
 }
 
 // Verification is the outcome of Verify.
@@ -390,7 +387,7 @@ func (e *Engine) Remove(id string, data bool) (Status, []string, error) {
 func (e *Engine) forget(s *Share) {
 	id := s.id()
 	e.saver.Forget(id)
-	s.removeErr = errors.Join(s.removeErr, e.cfg.Catalog.Delete(id), store.RemoveTorrent(e.torrents(), id))
+	s.removeErr = errors.Join(s.removeErr, e.cfg.Catalog.Remove(e.torrents(), id))
 	os.Remove(e.partsPath(id))
 	e.mu.Lock()
 	for _, n := range s.hash.Wire() {

@@ -75,11 +75,7 @@ func (s *Share) auxiliary(c *conn, a *link.Aux) {
 
 func (s *Share) gotUploadOnly(c *conn, body []byte) {
 	if m, err := wire.ParseUploadOnly(body); err == nil {
-		n := uint32(0)
-		if m.On {
-			n = 1
-		}
-		s.event(swarm.Event{Kind: swarm.GotUploadOnly, Peer: c.slot, N: n})
+		s.event(swarm.Event{Kind: swarm.GotUploadOnly, Peer: c.slot, N: number(m.On)})
 	}
 }
 
@@ -94,8 +90,8 @@ func (s *Share) extHandshake(c *conn, body []byte) error {
 	if c.ext.ReqQ > 0 {
 		s.event(swarm.Event{Kind: swarm.GotReqQ, Peer: c.slot, N: uint32(c.ext.ReqQ)})
 	}
-	if c.ext.UploadOnly {
-		s.event(swarm.Event{Kind: swarm.GotUploadOnly, Peer: c.slot, N: 1})
+	if n := number(c.ext.UploadOnly); first || n == 0 {
+		s.event(swarm.Event{Kind: swarm.GotUploadOnly, Peer: c.slot, N: n})
 	}
 	if s.meta == nil && c.ext.MetadataSize > 0 && c.ext.M.Metadata != 0 {
 		s.event(swarm.Event{Kind: swarm.GotMetaSize, Peer: c.slot, N: uint32(c.ext.MetadataSize)})

@@ -55,6 +55,7 @@ func (s *Share) metadataCame(info []byte) {
 		s.event(swarm.Event{Kind: swarm.MetaBad, Peer: swarm.NoPeer})
 		return
 	}
+	s.info = info // the swarm has done its part: retry goes on with it
 	m, err := metainfo.ParseInfo(info, s.hash)
 	if err != nil { // no other peer will have a better one
 		s.fail(fmt.Errorf("%w: %w", ErrRefusedMeta, err))
@@ -67,13 +68,13 @@ func (s *Share) metadataCame(info []byte) {
 		return
 	}
 	s.meta = m
-	if s.spec.Meta = m; len(s.spec.Select) > 0 && !files.Any(m.Info, s.spec.wanted(m.Info)) {
-		s.fail(ErrNoMatch)
-		return
-	}
+	s.spec.Meta, s.info = m, nil
 	for _, c := range s.conns {
-		if c != nil {
+		if c != nil && c.up {
 			c.Limit(m.Info.NumPieces())
+			if c.extSent {
+				s.sendExtHandshake(c) // others may want it of us now (BEP 9)
+			}
 		}
 	}
 	s.open()
@@ -86,6 +87,10 @@ func hashFits(h metainfo.InfoHash, info []byte) bool {
 
 // open looks at the disk, in a goroutine: it may have to hash a lot.
 func (s *Share) open() {
+	if info := s.meta.Info; len(s.spec.Select) > 0 && !files.Any(info, s.spec.wanted(info)) {
+		s.fail(ErrNoMatch)
+		return
+	}
 	s.setState(Checking)
 	meta, spec, old := s.meta, s.spec, s.content.Swap(nil)
 	s.e.wg.Add(1)

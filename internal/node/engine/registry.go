@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -219,15 +218,15 @@ func (e *Engine) described(s *Share, m *metainfo.Metainfo) error {
 		delete(e.shares, old)
 		e.shares[id] = r
 		e.alias[old] = id
-		e.saver.Forget(old)
-		if err := errors.Join(e.cfg.Catalog.Delete(old), store.RemoveTorrent(e.torrents(), old)); err != nil {
-			return err
-		}
 	}
 	if err := store.SaveTorrent(e.torrents(), m, s.row); err != nil {
 		return err
 	}
-	return e.cfg.Catalog.Put(s.row)
+	if err := e.cfg.Catalog.Put(s.row); err != nil || id == old {
+		return err
+	}
+	e.saver.Forget(old)
+	return e.cfg.Catalog.Remove(e.torrents(), old)
 }
 
 // keep writes the share's row.
@@ -239,6 +238,11 @@ func (e *Engine) keep(s *Share) {
 	}
 	e.mu.Unlock()
 	s.resume.dirty = true
+	if s.meta == nil { // else it is kept with the progress
+		if err := e.cfg.Catalog.Put(s.row); err != nil {
+			e.tell(Event{Kind: EventNotice, ID: s.id(), Code: "catalog", Text: err.Error()})
+		}
+	}
 }
 
 // ended takes a share's loop out of the table; the entry stays.

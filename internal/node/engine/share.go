@@ -93,7 +93,8 @@ type Share struct {
 	removeData  bool
 	kept        []string
 	removeErr   error
-	early       error // why the .torrent could not be read
+	early       error  // why the .torrent could not be read
+	info        []byte // the info dictionary of a link, until it is kept
 	retryAt     time.Time
 	nextLook    time.Time
 	quietSince  time.Time
