@@ -100,7 +100,7 @@ func (s *Share) open() {
 			old.Close()
 		}
 		found, err := s.inspect(meta, spec)
-		if !s.call(func() { s.ready(found, err) }) && found != nil {
+		if !s.call(func() { s.ready(found, err); s.looked() }) && found != nil {
 			found.Content.Close()
 		}
 	}()
@@ -207,9 +207,20 @@ func (s *Share) settleState() {
 	}
 }
 
+// looked tells Add that the files of a new share were looked at.
+func (s *Share) looked() {
+	if s.spec.looked != nil {
+		close(s.spec.looked)
+		s.spec.looked = nil
+	}
+}
+
 // fail stops the share because of the environment: connections end, data stays.
 func (s *Share) fail(err error) {
 	s.failed, s.problem = err, err.Error()
+	if s.spec.looked != nil && refused(err) {
+		s.removed, s.stopping = true, true
+	}
 	if s.t.Info() != nil {
 		s.event(swarm.Event{Kind: swarm.SetPaused, N: 1})
 	}

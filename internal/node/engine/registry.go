@@ -147,13 +147,29 @@ func (e *Engine) Add(spec Spec) (Status, error) {
 	}
 	e.shares[row.ID] = r
 	e.name(r)
+	spec.looked = make(chan struct{})
 	s := e.start(r, spec, spec.Meta)
 	e.mu.Unlock()
 	s.call(func() {})
 	st := *s.status.Load()
 	e.tell(Event{Kind: EventAdded, ID: st.ID, Status: &st})
+	if st.State == Checking {
+		select {
+		case <-spec.looked:
+		case <-s.done:
+		case <-time.After(lookPatience):
+		}
+		st = *s.status.Load()
+	}
+	if st.Refused {
+		<-s.done
+		return Status{}, st.Err
+	}
 	return st, nil
 }
+
+// lookPatience is how long Add waits for what may refuse the share.
+const lookPatience = time.Second
 
 // find is the entry that has one of the hashes. e.mu is held.
 func (e *Engine) find(h metainfo.InfoHash) *entry {

@@ -24,6 +24,8 @@ type Spec struct {
 	Sequential bool
 	Paused     bool
 	Up, Down   int64 // bytes a second, 0 = no limit
+
+	looked chan struct{} // of a new share: closed, and nil, when its files were looked at
 }
 
 // Errors that callers decide on.
@@ -35,6 +37,12 @@ var (
 	ErrRefusedMeta = errors.New("the description that peers sent is refused")
 	ErrInPlace     = errors.New("the share's files are the originals and are not deleted")
 )
+
+// refused tells whether an error is one that only a person can mend. A new share that meets
+// one before anything was begun is forgotten: who asked for it is told.
+func refused(err error) bool {
+	return errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrLink) || errors.Is(err, ErrNoMatch) || errors.Is(err, ErrRefusedMeta)
+}
 
 // wanted is the predicate that the selection describes; nil when every file is wanted.
 func (s *Spec) wanted(info *metainfo.Info) func(int) bool {

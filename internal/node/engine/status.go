@@ -24,6 +24,7 @@ type Status struct {
 	State          State
 	Problem        string
 	Err            error // behind Problem, for callers that decide on its kind
+	Refused        bool  // because of Err it is forgotten again, nothing was begun
 
 	Bytes, Wanted, Done      int64 // of all files, of the selected ones, verified of those
 	Files, Pieces, Have      int
@@ -110,6 +111,7 @@ func (s *Share) publish() {
 	st := baseStatus(s.row, s.hash)
 	st.Complete = st.Complete && !s.asked
 	st.State, st.Problem, st.Err, st.Checked = s.state, s.problem, s.failed, s.checked
+	st.Refused = s.removed && s.failed != nil
 	st.DownRate, st.UpRate = s.downMeter.Rate(), s.upMeter.Rate()
 	st.Candidates = s.cands.Len()
 	for _, c := range s.conns {
