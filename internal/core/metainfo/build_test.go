@@ -159,16 +159,17 @@ func TestPlanRefused(t *testing.T) {
 
 // What would be too large a .torrent in the end is refused before anything is hashed, by its size as it will be.
 func TestPlanKnowsTheSize(t *testing.T) {
+	folder := strings.Repeat("d", 250)
 	plan := func(n int) ([]BuildFile, *Info, error) {
 		files := make([]BuildFile, n)
 		for k := range files {
-			files[k] = BuildFile{Path: []string{strings.Repeat("d", 100), fmt.Sprintf("%0100d", k)}, Length: 1 + int64(k%40000), Executable: true}
+			files[k] = BuildFile{Path: []string{folder, folder, folder, fmt.Sprintf("%0200d", k)}, Length: 1 + int64(k%40000), Executable: true}
 		}
 		i, err := PlanLayout("n", false, files, Hybrid, 16<<10)
 		return files, i, err
 	}
-	if _, _, err := plan(140_000); err == nil {
-		t.Error("140,000 files of 200 bytes of path are planned")
+	if _, _, err := plan(55_000); err == nil {
+		t.Error("55,000 files of 953 bytes of path are planned")
 	}
 	files, i, err := plan(100)
 	if err != nil {
