@@ -49,12 +49,12 @@ func (n *Node) Remove(_ context.Context, id string, data bool) (api.Removed, err
 }
 
 // Verify implements httpd.Control.
-func (n *Node) Verify(_ context.Context, id string, progress func(api.Progress)) (api.Verified, error) {
+func (n *Node) Verify(ctx context.Context, id string, progress func(api.Progress)) (api.Verified, error) {
 	st, err := n.engine.Status(id)
 	if err != nil {
 		return api.Verified{}, Problem(err)
 	}
-	v, err := n.engine.Verify(id, func(done, total int64) { progress(api.Progress{Done: done, Total: total}) })
+	v, err := n.engine.Verify(ctx, id, func(done, total int64) { progress(api.Progress{Done: done, Total: total}) })
 	if err != nil {
 		return api.Verified{}, Problem(err)
 	}

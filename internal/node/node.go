@@ -19,6 +19,7 @@ import (
 	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/door/api"
 	"shoal/internal/node/engine"
+	"shoal/internal/node/porch"
 )
 
 // Node is one running shoal. Its methods are what httpd needs of it: Shares, Control,
@@ -81,7 +82,7 @@ func (n *Node) run() error {
 		Home: n.opts.Home.Dir, Offline: n.opts.Offline, Catalog: n.catalog, Listeners: listeners, Tracker: n.tracker,
 		Allow:         func(a netip.AddrPort, from candidates.Source) error { return scope.AllowFrom(a, learnt(from)) },
 		AllowIncoming: func(a netip.AddrPort) error { return scope.AllowFrom(a, FromPerson) }, // who reaches us is near enough
-		LocalAddr:     n.opts.Bind.DialFrom, Resolve: n.names.lookup, Events: n.event, Version: "shoal " + api.Version,
+		Dial:          porch.TCP(n.opts.Bind.DialFrom), OnePerIP: scope.PerIPLimits(), Resolve: n.names.lookup, Events: n.event, Version: "shoal " + api.Version,
 		MaxConns: net.Connections, MaxShareConns: net.ConnectionsPerShare, MaxDialling: net.HalfOpen, Slots: net.UploadSlots,
 		Reserve: n.opts.Config.Disk.Reserve.Bytes, OpenFiles: n.opts.Config.Disk.OpenFiles,
 		Up: up, Down: down,

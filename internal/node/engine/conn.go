@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -45,6 +47,20 @@ func newConn(s *Share, nc net.Conn, theirs wire.Handshake, incoming bool) *conn 
 	c := &conn{share: s, v2: h.HasV2() && theirs.InfoHash == h.V2Short()}
 	c.Conn = link.New(nc, theirs, incoming, c, &s.shared)
 	return c
+}
+
+// twin tells that both lead to one peer, or to one address where each counts once.
+func (c *conn) twin(o *conn) bool {
+	same := o.Theirs.PeerID == c.Theirs.PeerID || c.share.e.cfg.OnePerIP && c.Addr.IsValid() && !c.Addr.Addr().IsLoopback()
+	return same && o.Addr.Addr() == c.Addr.Addr()
+}
+
+// supersedes tells which of two that were opened at once, one from either side, stays: both
+// sides must choose the same, and do when both are of our kind.
+func (c *conn) supersedes(o *conn) bool {
+	ours, theirs := c.share.e.peerID, c.Theirs.PeerID
+	return o.Theirs.PeerID == theirs && bytes.HasPrefix(theirs[:], []byte(wire.PeerIDPrefix)) &&
+		o.Incoming != c.Incoming && time.Since(o.Since) < porch.Timeout && c.Incoming == (bytes.Compare(theirs[:], ours[:]) < 0)
 }
 
 // Batch implements link.Owner.
@@ -100,12 +116,9 @@ func (b behind) Find(name [20]byte) porch.Share {
 	return nil
 }
 
-// LocalAddr implements porch.Host.
-func (b behind) LocalAddr(peer netip.Addr) (netip.Addr, error) {
-	if b.e.cfg.LocalAddr == nil {
-		return netip.Addr{}, nil
-	}
-	return b.e.cfg.LocalAddr(peer)
+// Connect implements porch.Host.
+func (b behind) Connect(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	return b.e.cfg.Dial(ctx, to)
 }
 
 // called is the share as the porch sees it.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"os"
@@ -244,6 +245,7 @@ func (s *Share) reselect(globs []string) {
 	s.wantedBytes = -1
 	content := s.content.Load()
 	if content == nil || s.t.Info() == nil {
+		s.reopen = s.state == Checking // it began with the selection before
 		return
 	}
 	info := s.meta.Info
@@ -321,20 +323,20 @@ type Verification = files.Verification
 
 // Verify hashes everything of a share again. progress may be called from any goroutine,
 // one call at a time.
-func (e *Engine) Verify(id string, progress func(done, total int64)) (Verification, error) {
+func (e *Engine) Verify(ctx context.Context, id string, progress func(done, total int64)) (Verification, error) {
 	s, err := e.in(id, func(s *Share) { s.work++ })
 	if err != nil {
 		return Verification{}, err
 	}
 	defer s.call(func() { s.work-- })
-	if err := s.untilOpen(); err != nil {
+	if err := s.untilOpen(ctx); err != nil {
 		return Verification{}, err
 	}
-	return s.verify(progress)
+	return s.verify(ctx, progress)
 }
 
-// untilOpen waits until the share's files have been looked at.
-func (s *Share) untilOpen() error {
+// untilOpen waits until the share's files have been looked at, or ctx ends.
+func (s *Share) untilOpen(ctx context.Context) error {
 	for {
 		var state State
 		var failed error
@@ -352,6 +354,8 @@ func (s *Share) untilOpen() error {
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		case <-s.ctx.Done():
 			return errGone
 		}
@@ -372,7 +376,7 @@ func (e *Engine) Remove(id string, data bool) (Status, []string, error) {
 	}
 	st := *s.status.Load()
 	if data {
-		_ = s.untilOpen() // else nothing of it is there
+		_ = s.untilOpen(e.ctx) // else nothing of it is there
 	}
 	s.call(func() { s.work--; s.removed, s.stopping, s.removeData = true, true, data })
 	<-s.done
@@ -421,25 +425,12 @@ func (e *Engine) Listening() []netip.AddrPort {
 
 // penalised tells that a peer did wrong.
 func (e *Engine) penalised(s *Share, c *conn, reason, action string) {
-	e.mu.Lock()
-	if e.reasons == nil {
-		e.reasons = make(map[string]int64)
-	}
-	e.reasons[reason+"/"+action]++
-	e.mu.Unlock()
+	e.reasons.Add(reason, action)
 	e.tell(Event{Kind: EventPenalised, ID: s.id(), Reason: reason, Action: action, Peer: c.Addr})
 }
 
 // Penalties are the refusals so far, by "reason/action".
-func (e *Engine) Penalties() map[string]int64 {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	m := make(map[string]int64, len(e.reasons))
-	for k, v := range e.reasons {
-		m[k] = v
-	}
-	return m
-}
+func (e *Engine) Penalties() map[string]int64 { return e.reasons.All() }
 
 // Conns is the number of connections.
 func (e *Engine) Conns() int { return int(e.nConns.Load()) }

@@ -24,19 +24,20 @@ import (
 
 // Config is what an Engine is made with.
 type Config struct {
-	Home          string                                    // holds torrents/ and parts/
-	Offline       bool                                      // look after the catalog only: nothing is dialled or announced
-	Catalog       *store.Catalog                            // shares and resume state
-	Listeners     []net.Listener                            // taken over and closed by the engine
-	Allow         func(netip.AddrPort, swarmSource) error   // may this address be dialled
-	AllowIncoming func(netip.AddrPort) error                // may this address be answered
-	LocalAddr     func(peer netip.Addr) (netip.Addr, error) // where to dial from; zero: anywhere
+	Home          string                                                         // holds torrents/ and parts/
+	Offline       bool                                                           // look after the catalog only: nothing is dialled or announced
+	Catalog       *store.Catalog                                                 // shares and resume state
+	Listeners     []net.Listener                                                 // taken over and closed by the engine
+	Allow         func(netip.AddrPort, swarmSource) error                        // may this address be dialled
+	AllowIncoming func(netip.AddrPort) error                                     // may this address be answered
+	Dial          func(ctx context.Context, to netip.AddrPort) (net.Conn, error) // nil: TCP, from any address
 	Resolve       func(ctx context.Context, host string) ([]netip.Addr, error)
 	Tracker       *tracker.Client         // nil: no trackers
 	Events        func(Event)             // told what happens; must not block
 	Version       string                  // name and version told to peers
 	MaxConns      int                     // connections in all, 0 = 200
 	MaxShareConns int                     // per share, 0 = 80
+	OnePerIP      bool                    // and per share and address (limits card); not for loopback
 	MaxDialling   int                     // half-open connections, 0 = 16
 	Slots         int                     // peers unchoked per share, 0 = 8
 	Reserve       func(total int64) int64 // bytes of a disk to leave free
@@ -64,7 +65,7 @@ type Engine struct {
 	port               uint16
 	saver              *store.Saver
 	wg                 sync.WaitGroup
-	reasons            map[string]int64  // refusals, by reason and action; guarded by mu
+	reasons            link.Penalties
 	alias              map[string]string // IDs that links had before they were described
 
 	mu      sync.Mutex
@@ -84,6 +85,9 @@ func New(cfg Config) (*Engine, error) {
 	def(&cfg.MaxConns, 200)
 	def(&cfg.MaxShareConns, 80)
 	def(&cfg.MaxDialling, 16)
+	if cfg.Dial == nil {
+		cfg.Dial = porch.TCP(nil)
+	}
 	if cfg.ParkAfter == 0 {
 		cfg.ParkAfter = time.Second
 	}

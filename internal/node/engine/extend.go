@@ -103,11 +103,8 @@ func (s *Share) extHandshake(c *conn, body []byte) error {
 }
 
 func (s *Share) gotPEX(c *conn, body []byte) error {
-	if s.private() {
+	if s.private() || !c.pex.Take(time.Now()) {
 		return nil // BEP 27: peers come from the tracker only
-	}
-	if !c.pex.Take(time.Now()) {
-		return nil
 	}
 	m, err := wire.ParsePEX(body)
 	if err != nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -139,13 +140,14 @@ func (s *Share) withdraw(list []int) {
 		return
 	}
 	s.resume.dirty = true
-	s.problem = changedText(paths)
+	s.problem = files.ChangedText(paths)
 	s.e.tell(Event{Kind: EventChanged, ID: s.id(), Paths: paths, Name: s.row.Name})
 	s.publish()
 }
 
-// verify hashes everything again and reports; run by a caller's goroutine.
-func (s *Share) verify(report func(done, total int64)) (Verification, error) {
+// verify hashes everything again and reports; run by a caller's goroutine, until ctx or the
+// share ends.
+func (s *Share) verify(ctx context.Context, report func(done, total int64)) (Verification, error) {
 	var content *store.Content
 	var meta *metainfo.Metainfo
 	if !s.call(func() { content, meta = s.content.Load(), s.meta }) {
@@ -154,7 +156,10 @@ func (s *Share) verify(report func(done, total int64)) (Verification, error) {
 	if content == nil || meta == nil {
 		return Verification{}, ErrNotReady
 	}
-	v, have, err := files.Verify(s.ctx, content, meta.Info, s.spec.wanted(meta.Info), report)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+	v, have, err := files.Verify(ctx, content, meta.Info, s.spec.wanted(meta.Info), report)
 	if err == nil {
 		s.call(func() { s.afterVerify(have) })
 	}

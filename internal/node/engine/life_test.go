@@ -21,7 +21,7 @@ func TestVerifyIsNotParked(t *testing.T) {
 	m := n.share(path, store.CreateOptions{PieceLength: testPiece})
 	late := time.NewTimer(4 * time.Second) // three times as long as it takes to be parked
 	defer late.Stop()
-	v, err := n.Verify(m.Hash.ID(), func(done, _ int64) {
+	v, err := n.Verify(t.Context(), m.Hash.ID(), func(done, _ int64) {
 		if done < 2*testPiece {
 			<-late.C
 		}

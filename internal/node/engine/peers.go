@@ -141,6 +141,9 @@ func (s *Share) addCandidate(a netip.AddrPort, from candidates.Source) {
 	if a.Port() == 0 || s.e.cfg.Allow != nil && s.e.cfg.Allow(a, from) != nil || s.e.isSelf(a) {
 		return
 	}
+	if s.private() && from != candidates.FromTracker && from > candidates.FromLink {
+		return // BEP 27: from the tracker only, or as a person says
+	}
 	s.cands.Add(s.now(), a, from)
 }
 
@@ -161,8 +164,8 @@ func (s *Share) dialSome() {
 		if !ok {
 			return
 		}
-		if s.row.Complete && source > candidates.FromLink {
-			// Who wants something comes by itself.
+		if s.row.Complete && source > candidates.FromLink || s.private() && source == candidates.FromPEX {
+			// Who wants something comes by itself; what was learnt before we knew better is let be.
 			s.cands.Done(s.now(), addr, false)
 			continue
 		}

@@ -1,10 +1,10 @@
 package engine
 
 import (
-	"context"
 	"time"
 
 	"shoal/internal/adapter/store"
+	"shoal/internal/node/files"
 )
 
 // How often progress is kept. A piece that was verified less than saveTime before a
@@ -19,6 +19,7 @@ const (
 // resumeState is when what was last kept.
 type resumeState struct {
 	dirty  bool // pieces changed since the last save
+	sent   bool // something was uploaded since: kept less often
 	sync   bool // flush the files at the next save
 	saved  time.Time
 	synced time.Time
@@ -29,11 +30,11 @@ type resumeState struct {
 // loop.
 func (s *Share) save(now time.Time) {
 	r := &s.resume
-	if !r.dirty || s.saving || s.t.Info() == nil || s.content.Load() == nil || now.Sub(r.saved) < saveTime {
+	if !r.dirty && (!r.sent || now.Sub(r.saved) < syncTime) || s.saving || s.t.Info() == nil || s.content.Load() == nil || now.Sub(r.saved) < saveTime {
 		return
 	}
 	flush := r.sync || now.Sub(r.synced) > syncTime
-	r.dirty, r.saved = false, now
+	r.dirty, r.sent, r.saved = false, false, now
 	if flush {
 		r.sync, r.synced = false, now
 	}
@@ -49,7 +50,7 @@ func (s *Share) save(now time.Time) {
 				synced = have
 			}
 		}
-		state := store.Resume{Boot: store.BootID(), Have: have, Synced: and(synced, have), Files: content.Stats()}
+		state := store.Resume{Boot: store.BootID(), Have: have, Synced: files.Both(synced, have), Files: content.Stats()}
 		// By the loop: once that has ended, what it kept then is newer, or the share is gone.
 		s.post(msg{kind: msgCall, call: func() {
 			s.saving = false
@@ -57,21 +58,10 @@ func (s *Share) save(now time.Time) {
 			if err != nil && s.ctx.Err() == nil {
 				s.fail(err)
 			} else if flush && err == nil {
-				s.resume.bits = and(have, s.t.AppendBitfield(nil))
+				s.resume.bits = files.Both(have, s.t.AppendBitfield(nil))
 			}
 		}})
 	})
-}
-
-// and is what both bitmaps have; the length of the second.
-func and(a, b []byte) []byte {
-	out := make([]byte, len(b))
-	for i := range out {
-		if i < len(a) {
-			out[i] = a[i] & b[i]
-		}
-	}
-	return out
 }
 
 // teardown is the last thing the loop does: connections end, work under way is waited
@@ -87,16 +77,16 @@ func (s *Share) teardown() {
 	s.stopAnnouncer()
 	s.drain()
 	content := s.content.Load()
-	if content != nil && s.t.Info() != nil && !s.removed && (!s.parked || s.resume.dirty) {
+	if content != nil && s.t.Info() != nil && !s.removed && (!s.parked || s.resume.dirty || s.resume.sent) {
 		have := s.t.AppendBitfield(nil)
 		synced := s.resume.bits
-		err, ended := s.lastSync(content)
+		err, ended := files.LastSync(content, lastSyncTime)
 		if ended && err == nil {
 			synced = have
 		}
 		s.e.unsynced(err)
 		s.counters()
-		s.e.saver.Now(s.row, &store.Resume{Boot: store.BootID(), Have: have, Synced: and(synced, have), Files: content.Stats()})
+		s.e.saver.Now(s.row, &store.Resume{Boot: store.BootID(), Have: have, Synced: files.Both(synced, have), Files: content.Stats()})
 	}
 	if content != nil {
 		if s.removeData {
@@ -111,24 +101,6 @@ func (s *Share) teardown() {
 		return
 	}
 	s.e.ended(s)
-}
-
-// lastSync flushes the files, for as long as a clean end may take; the system writes out
-// what is left then, and the next start checks it after a crash.
-func (s *Share) lastSync(content *store.Content) (err error, ended bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), lastSyncTime)
-	defer cancel()
-	result := make(chan error, 1)
-	go func() { result <- content.Sync(ctx) }()
-	select {
-	case err = <-result:
-	case <-ctx.Done():
-		return nil, false
-	}
-	if ctx.Err() != nil {
-		return nil, false
-	}
-	return err, true
 }
 
 // unsynced remembers that files could not be flushed, for Close to tell.

@@ -85,6 +85,7 @@ type Share struct {
 	base               baseTotals // what the row had counted before this start
 
 	gone        map[int]bool // files that somebody changed
+	reopen      bool         // the selection changed while files are being looked at
 	asked       bool         // for once more: what was complete is being looked at
 	v2Only      bool         // the v1 hashes are wrong
 	saving      bool
@@ -278,7 +279,7 @@ func (s *Share) handle(m msg) {
 	case msgWrote:
 		if m.c.up {
 			m.c.blocksOut += int64(m.n)
-			s.resume.dirty = true // the total is kept
+			s.resume.sent = true // the total is kept
 			s.upMeter.Add(m.n)
 			s.e.movedUp.Add(int64(m.n))
 			s.event(swarm.Event{Kind: swarm.Credit, Peer: m.c.slot, N: uint32(m.n)})
@@ -392,10 +393,20 @@ func (s *Share) unwelcome(c *conn) error {
 	case s.nConns+len(s.waiting) >= s.e.cfg.MaxShareConns || int(s.e.nConns.Load()) >= s.e.cfg.MaxConns:
 		return errFull
 	}
+	came := 0
 	for _, o := range s.conns {
-		if o != nil && o.Theirs.PeerID == c.Theirs.PeerID && o.Addr.Addr() == c.Addr.Addr() {
-			return errFull // the same peer twice
+		if o == nil {
+			continue
 		}
+		came += int(number(o.Incoming))
+		if c.twin(o) && c.supersedes(o) {
+			o.Shut()
+		} else if c.twin(o) {
+			return errFull
+		}
+	}
+	if c.Incoming && !s.row.Complete && came > s.e.cfg.MaxShareConns/2 {
+		return errFull // who wants something keeps places for those that it finds
 	}
 	return nil
 }

@@ -1,15 +1,12 @@
 package engine
 
 import (
-	"fmt"
 	"net/netip"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
-	"shoal/internal/core/swarm"
 	"shoal/internal/node/announce"
 	"shoal/internal/node/files"
 	"shoal/internal/node/link"
@@ -224,15 +221,6 @@ func parkedStatus(row store.Row, h metainfo.InfoHash) *Status {
 	return st
 }
 
-// changedText is one line for a person about files that are not what they were.
-func changedText(paths []string) string {
-	if len(paths) == 1 {
-		return fmt.Sprintf("%s was changed or removed since it was verified; its pieces are not offered any more. Put it back and verify, or share it anew", paths[0])
-	}
-	return fmt.Sprintf("%d files were changed or removed since they were verified (%s, …); their pieces are not offered any more. Put them back and verify, or share anew",
-		len(paths), strings.Join(paths[:2], ", "))
-}
-
 // PeerStatus is one connected peer of one share.
 type PeerStatus struct {
 	Addr     netip.AddrPort
@@ -254,26 +242,7 @@ func (s *Share) peerStatus(c *conn) PeerStatus {
 	if n := s.t.Info(); n != nil && n.NumPieces() > 0 {
 		p.Have = float64(v.Have) / float64(n.NumPieces())
 	}
-	p.Flags = flagsOf(v, c.Fast())
+	p.Flags = link.Flags(v, c.Fast())
 	p.Pending, p.Queued = v.Pending, v.Queued
 	return p
-}
-
-// flagsOf are the letters that other clients use: D/d we want and are (not) unchoked,
-// U/u they want and are (not) unchoked.
-func flagsOf(v swarm.PeerView, fast bool) string {
-	var b strings.Builder
-	put := func(on bool, yes, no byte, alt bool) {
-		if on && alt {
-			b.WriteByte(yes)
-		} else if on {
-			b.WriteByte(no)
-		}
-	}
-	put(v.WeWant, 'D', 'd', !v.TheyChoke)
-	put(v.TheyWant, 'U', 'u', !v.WeChoke)
-	put(v.Optimistic, 'O', 'O', true)
-	put(v.Snubbed, 'S', 'S', true)
-	put(fast, 'e', 'e', true)
-	return b.String()
 }

@@ -2,6 +2,8 @@ package files
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"shoal/internal/adapter/store"
@@ -65,4 +67,13 @@ func Vanished(content *store.Content, info *metainfo.Info, have []bool, wanted f
 		}
 	}
 	return list
+}
+
+// ChangedText is one line for a person about files that are not what they were.
+func ChangedText(paths []string) string {
+	if len(paths) == 1 {
+		return fmt.Sprintf("%s was changed or removed since it was verified; its pieces are not offered any more. Put it back and verify, or share it anew", paths[0])
+	}
+	return fmt.Sprintf("%d files were changed or removed since they were verified (%s, …); their pieces are not offered any more. Put them back and verify, or share anew",
+		len(paths), strings.Join(paths[:2], ", "))
 }

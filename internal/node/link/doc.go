@@ -9,5 +9,6 @@
 // one peer can make this process hold: two batches of messages, a bounded frame, and
 // chunks of a pool that all connections share (pool.go). Bandwidth limits are kept here
 // too (limit.go), and what is to be remembered of its connections: rates (meter.go), who gave
-// how much (ledger.go), what was told about others (pex.go).
+// how much (ledger.go), what was told about others (pex.go), what they were refused for
+// (penalties.go).
 package link

@@ -30,8 +30,26 @@ type Host interface {
 	Admit(from netip.AddrPort) error
 	// Find is the share of that name on the wire, nil if there is none.
 	Find(name [20]byte) Share
-	// LocalAddr is where to dial a peer from; the zero value is anywhere.
-	LocalAddr(peer netip.Addr) (netip.Addr, error)
+	// Connect opens a connection to a peer, by whatever carrier.
+	Connect(ctx context.Context, to netip.AddrPort) (net.Conn, error)
+}
+
+// TCP opens connections by TCP, within Timeout. from tells where to dial a peer from, the
+// zero value being anywhere; nil is anywhere too.
+func TCP(from func(peer netip.Addr) (netip.Addr, error)) func(context.Context, netip.AddrPort) (net.Conn, error) {
+	return func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+		d := net.Dialer{Timeout: Timeout}
+		if from != nil {
+			local, err := from(to.Addr())
+			if err != nil {
+				return nil, err
+			}
+			if local.IsValid() {
+				d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
+			}
+		}
+		return d.DialContext(ctx, "tcp", to.String())
+	}
 }
 
 // Share is one share that strangers may call.
@@ -139,15 +157,7 @@ func (p *Porch) Dial(ctx context.Context, h metainfo.InfoHash, addr netip.AddrPo
 	case <-ctx.Done():
 		return nil, wire.Handshake{}, ErrGone
 	}
-	d := net.Dialer{Timeout: Timeout}
-	local, err := p.host.LocalAddr(addr.Addr())
-	if err != nil {
-		return nil, wire.Handshake{}, err
-	}
-	if local.IsValid() {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
-	}
-	nc, err := d.DialContext(ctx, "tcp", addr.String())
+	nc, err := p.host.Connect(ctx, addr)
 	if err != nil {
 		return nil, wire.Handshake{}, err
 	}

@@ -22,9 +22,9 @@ type house struct {
 	taken  chan wire.Handshake
 }
 
-func (h *house) Admit(netip.AddrPort) error               { return nil }
-func (h *house) LocalAddr(netip.Addr) (netip.Addr, error) { return netip.Addr{}, nil }
-func (h *house) Hash() metainfo.InfoHash                  { return h.hash }
+func (h *house) Admit(netip.AddrPort) error                                { return nil }
+func (h *house) Connect(context.Context, netip.AddrPort) (net.Conn, error) { return nil, ErrGone }
+func (h *house) Hash() metainfo.InfoHash                                   { return h.hash }
 
 func (h *house) Find(name [20]byte) Share {
 	h.finds++
