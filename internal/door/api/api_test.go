@@ -27,7 +27,7 @@ func TestParseRate(t *testing.T) {
 			t.Errorf("%q: %d %v, want %d", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "fast", "-1", "20Mb", "20Gb/s", "1e6", "1,5M", "MB", ".", "1..5K", "1K K", "99999999999T", "1bit", "１", "20MBB", "0x10",
+	for _, in := range []string{"", "fast", "-1", "20Mb", "20Gb/s", "1e6", "1,5M", "MB", ".", "1..5K", "1K K", "99999999999T", "1bit", "0.4", "0.0001K", "0.1bit", "１", "20MBB", "0x10",
 		"\x1b[31m", strings.Repeat("9", 400)} {
 		if got, err := ParseRate(in); KindOf(err) != Invalid || strings.ContainsAny(err.Error(), "\x1b\n") {
 			t.Errorf("%q: %d %v", in, got, err)
@@ -44,7 +44,7 @@ func FuzzParseRate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if r < 0 || r > maxRate {
+		if r < 0 || r > MaxRate {
 			t.Fatalf("%q is %d", s, r)
 		}
 		again, err := ParseRate(r.String())
@@ -63,6 +63,11 @@ func TestParseSizes(t *testing.T) {
 	for in, want := range map[string]int64{"16K": 16 << 10, "256KiB": 256 << 10, "256KB": 256 << 10, "1M": 1 << 20, "16MiB": 16 << 20, "65536": 65536} {
 		if got, err := ParsePieceSize(in); err != nil || got != want {
 			t.Errorf("piece %q: %d %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"0.3", "", "1.5X"} {
+		if got, err := ParseSize(in); KindOf(err) != Invalid {
+			t.Errorf("%q: %d %v", in, got, err)
 		}
 	}
 	for _, in := range []string{"", "8K", "32M", "100K", "0", "-16K", "16Q", "x"} {

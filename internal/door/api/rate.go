@@ -10,8 +10,8 @@ import (
 // Rate is a bandwidth in bytes a second; 0 is no limit.
 type Rate int64
 
-// maxRate keeps a rate far from overflow when it is multiplied by a burst.
-const maxRate = 1e15
+// MaxRate is the most a limit may be: far from overflow when it is multiplied by a burst.
+const MaxRate Rate = 1e15
 
 // unit is one suffix a size may carry, in lower case without the B.
 type unit struct {
@@ -43,7 +43,7 @@ func ParseRate(s string) (Rate, error) {
 	if low := strings.ToLower(t); strings.HasSuffix(low, "bit") {
 		t, divisor = t[:len(t)-len("bit")], 8
 	}
-	n, err := parseAmount(t, maxRate)
+	n, err := parseAmount(t, int64(MaxRate))
 	if err != nil {
 		return 0, Errorf(Invalid, s, "this is not a rate: %w", err).Try("write it like 500K, 20MB, 1.5MiB/s, 80Mbit/s or 0 for no limit")
 	}
@@ -108,7 +108,11 @@ func parseAmount(s string, most int64) (int64, error) {
 	if err != nil || math.IsNaN(f) || f*float64(factor) > float64(most) {
 		return 0, fmt.Errorf("it is too large")
 	}
-	return int64(math.Round(f * float64(factor))), nil
+	n := int64(math.Round(f * float64(factor)))
+	if n == 0 && f > 0 {
+		return 0, fmt.Errorf("it is below one byte")
+	}
+	return n, nil
 }
 
 func unitFactor(suffix string) (int64, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -132,6 +133,11 @@ func TestCallsOverTheSocket(t *testing.T) {
 	up := api.Rate(500_000)
 	if l, err := d.client.SetLimits(ctx, "one", api.LimitChange{Up: &up}); err != nil || l != (api.Limits{Up: up}) {
 		t.Errorf("limits of a share: %v %v", l, err)
+	}
+	for _, bad := range []api.Rate{-1, api.MaxRate + 1, math.MaxInt64} {
+		if l, err := d.client.SetLimits(ctx, "one", api.LimitChange{Down: &bad}); kindOf(err) != api.Invalid {
+			t.Errorf("a limit of %d: %v %v", bad, l, err)
+		}
 	}
 	if l, err := d.client.Limits(ctx, ""); err != nil || l != (api.Limits{}) {
 		t.Errorf("limits of the node: %v %v", l, err)
@@ -299,7 +305,7 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/api/v1/publish", `{"path":"/tmp","format":"v3"}`, "", api.Invalid, "hybrid"},
 		{"POST", "/api/v1/publish", `{"path":"/tmp","piece_length":17000}`, "", api.Invalid, "power of two"},
 		{"POST", "/api/v1/publish", big, "", api.TooLarge, "1048576"},
-		{"PATCH", "/api/v1/limits", `{"up":-1}`, "", api.Invalid, "negative"},
+		{"PATCH", "/api/v1/limits", `{"up":-1}`, "", api.Invalid, "between 0"},
 		{"PATCH", "/api/v1/shares/nope", `{}`, "", api.NotFound, "shoal ls"},
 		{"DELETE", "/api/v1/shares/nope?data=perhaps", "", "", api.Invalid, "true or false"},
 		{"GET", "/api/v1/events?progress=0", "", "", api.Invalid, "60"},

@@ -250,6 +250,53 @@ func TestSlowHeadersAndIdleConnectionsAreClosed(t *testing.T) {
 	}
 }
 
+// deaf is a Verify that does not notice that it was called off.
+type deaf struct {
+	httpd.Control
+	began, end chan struct{}
+}
+
+func (d deaf) Verify(context.Context, string, func(api.Progress)) (api.Verified, error) {
+	close(d.began)
+	<-d.end
+	return api.Verified{}, nil
+}
+
+// TestClosingWaitsForNobody: the node behind has its own farewell to say, so neither a
+// connection that never asked anything nor a call that goes on may hold the door.
+func TestClosingWaitsForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, p := fakenode.New(new(fakenode.World)), newPipes()
+		door := n.Door()
+		call := deaf{n, make(chan struct{}), make(chan struct{})}
+		door.Control = call
+		s := httpd.New(door, httpd.Config{})
+		served := make(chan error)
+		go func() { served <- s.ServeOwner(p) }()
+		silent, busy := p.dial(), p.dial()
+		defer silent.Close()
+		defer busy.Close()
+		made, err := n.Create(t.Context(), api.CreateRequest{Path: t.TempDir(), Name: "x"}, func(api.Progress) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(busy, "POST /api/v1/shares/%s/verify HTTP/1.1\r\nHost: shoal\r\n\r\n", made.InfoHash)
+		<-call.began
+		began := time.Now()
+		if err := s.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("it took %v", d)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		close(call.end)
+		synctest.Wait()
+	})
+}
+
 func TestConnectionsAreBounded(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *fakenode.Node, p *pipes) {
 		var open []net.Conn

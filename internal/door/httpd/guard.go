@@ -19,7 +19,7 @@ import (
 func (s *Server) secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler {
+			if p := recover(); p != nil {
 				s.cfg.Log.Error("api: bug", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 				s.problem(w, r, api.Errorf(api.Internal, "", "a bug in the node; its log has the details"))
 			}
@@ -30,9 +30,11 @@ func (s *Server) secure(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
+		ctl := http.NewResponseController(w)
+		ctl.SetWriteDeadline(time.Time{}) // that of the answer before is still set
 		if r.ContentLength != 0 {
 			// Also bounds what the server reads away behind a handler that did not.
-			http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+			ctl.SetReadDeadline(time.Now().Add(bodyTimeout))
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -21,6 +21,7 @@ const (
 	bodyTimeout    = 30 * time.Second // to send the body
 	writeTimeout   = 20 * time.Second // to take one answer, or one event
 	idleTimeout    = 60 * time.Second // between two requests
+	closeTimeout   = 500 * time.Millisecond
 	eventQueue     = 256              // events that a listener may lag behind
 	keepAlive      = 15 * time.Second // between two signs of life on a quiet stream
 )
@@ -105,9 +106,13 @@ func (s *Server) serve(l net.Listener, h http.Handler) error {
 	return err
 }
 
-// Close interrupts running calls and streams and waits for them until ctx ends.
+// Close interrupts running calls and streams. It waits for their answers closeTimeout at
+// most: a caller that asked nothing yet, or a call that goes on, must not keep the node
+// from its own farewell.
 func (s *Server) Close(ctx context.Context) error {
 	s.stop()
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
 	s.mu.Lock()
 	servers := s.servers
 	s.mu.Unlock()

@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -113,8 +114,10 @@ func (s *Server) getLimits(c *call) (any, error) {
 func (s *Server) setLimits(c *call) (any, error) {
 	req := *c.body.(*api.LimitChange)
 	for _, r := range []*api.Rate{req.Up, req.Down} {
-		if r != nil && *r < 0 {
-			return nil, api.Errorf(api.Invalid, "", "a limit must not be negative").Try("give 0 for no limit")
+		if r != nil {
+			if err := checkRates(*r); err != nil {
+				return nil, err
+			}
 		}
 	}
 	id, err := s.resolve(c)
@@ -197,15 +200,13 @@ func checkAdd(r api.AddRequest) error {
 		return api.Errorf(api.TooLarge, "", "the .torrent is larger than %d MiB", api.MaxMetainfo>>20)
 	case len(r.Select) > api.MaxList:
 		return api.Errorf(api.Invalid, "", "more than %d patterns", api.MaxList)
-	case r.Limits.Up < 0 || r.Limits.Down < 0:
-		return api.Errorf(api.Invalid, "", "a limit must not be negative")
 	}
 	for _, g := range r.Select {
 		if _, err := path.Match(g, ""); err != nil || g == "" {
 			return api.Errorf(api.Invalid, g, "this is not a pattern").Try("write it like docs/*.pdf or **/*.jpg")
 		}
 	}
-	if err := absolute(r.Dir); err != nil {
+	if err := errors.Join(absolute(r.Dir), checkRates(r.Limits.Up, r.Limits.Down)); err != nil {
 		return err
 	}
 	return checkPeers(r.Peers)
@@ -223,13 +224,21 @@ func checkCreate(r api.CreateRequest) error {
 		return api.Errorf(api.Invalid, "", "the comment or the name is too long")
 	case strings.ContainsAny(r.Name, "/\\\x00") || r.Name == "." || r.Name == "..":
 		return api.Errorf(api.Invalid, r.Name, "a share's name must not be a path")
-	case r.Limits.Up < 0 || r.Limits.Down < 0:
-		return api.Errorf(api.Invalid, "", "a limit must not be negative")
 	}
-	if err := absolute(r.Path); err != nil {
+	if err := errors.Join(absolute(r.Path), checkRates(r.Limits.Up, r.Limits.Down)); err != nil {
 		return err
 	}
 	return checkPeers(r.Peers)
+}
+
+// checkRates wants limits that can be kept.
+func checkRates(rates ...api.Rate) error {
+	for _, r := range rates {
+		if r < 0 || r > api.MaxRate {
+			return api.Errorf(api.Invalid, "", "a limit must lie between 0 and %d bytes a second", int64(api.MaxRate)).Try("give 0 for no limit")
+		}
+	}
+	return nil
 }
 
 // absolute wants a path that means the same to the node as to the caller.
