@@ -251,6 +251,19 @@ func TestRemovedPartIsNotTrusted(t *testing.T) {
 	}
 }
 
+// A .part that is older than its record is another one: put back from a copy, say.
+func TestOlderPartIsNotTrusted(t *testing.T) {
+	fx := newFixture(t, metainfo.V2, 16*kib, true, spec{"f", 100 * kib})
+	dir := t.TempDir()
+	r := half(t, fx, fx.open(t, dir, Options{}))
+	if err := os.Chtimes(filepath.Join(dir, "f.part"), time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if n := bitsSet(fx.open(t, dir, Options{Resume: r, Boot: "now"}).Trusted()); n != 0 {
+		t.Errorf("%d pieces trusted", n)
+	}
+}
+
 func TestHasDataAndUnverified(t *testing.T) {
 	fx := newFixture(t, metainfo.V1, 64*kib, false, spec{"a", 640 * kib}, spec{"b", 640 * kib})
 	dir := t.TempDir()
@@ -297,5 +310,15 @@ func TestSyncInParts(t *testing.T) {
 	}
 	if len(c.unsynced)+len(c.folders) != 0 {
 		t.Errorf("left after Sync: %v, %v", c.unsynced, c.folders)
+	}
+	few := fx.open(t, t.TempDir(), Options{})
+	for range 2 { // one by one, and what is written afterwards again
+		fx.fetch(t, few, 0)
+		if len(few.unsynced) == 0 {
+			t.Error("what was written after a Sync is not to be flushed")
+		}
+		if err := few.Sync(t.Context()); err != nil || len(few.unsynced) > 0 {
+			t.Errorf("left after Sync: %v, %v", few.unsynced, err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1"
 	"errors"
@@ -117,6 +118,83 @@ func TestLinksSwappedInAreNotFollowed(t *testing.T) {
 			_, _ = c.Remove()
 			check()
 		})
+	}
+}
+
+// A link that stays inside the share's own folder is followed no more than others, whether
+// it was there first or came while the share is open: what it leads to is somebody's file.
+func TestLinksInsideTheShareAreNotFollowed(t *testing.T) {
+	mine := bytes.Repeat([]byte("mine"), 10*kib)
+	for _, name := range []string{"f", "f.part"} {
+		for _, when := range []string{"before", "while open", "while open, in place of the file"} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				fx := newFixture(t, metainfo.V2, 16*kib, false, spec{"f", 40 * kib}, spec{"g", 9})
+				dir := t.TempDir()
+				fx.putFile(t, dir, "mine", mine)
+				plant := func() { linked(t, dir, "share/"+name, "mine") }
+				if when == "before" {
+					plant()
+				}
+				c := fx.open(t, dir, Options{})
+				switch when {
+				case "while open":
+					plant()
+				case "while open, in place of the file":
+					fx.fetch(t, c, 0)
+					if name == "f" {
+						fx.fetchAll(t, c)
+						finishAll(t, c)
+					}
+					if err := os.Rename(fx.full(dir, name), fx.full(dir, "away")); err != nil {
+						t.Fatal(err)
+					}
+					plant()
+					c.Release()
+				}
+				_ = c.Verify(t.Context(), nil, 1, nil)
+				for p := range 3 {
+					_ = c.WriteVec(blocks(fx.piece(p)), p, 0)
+					if got := make([]byte, 10); c.ReadAt(got, p, 0) == nil && bytes.Contains(got, []byte("mine")) {
+						t.Error("reading went through the link")
+					}
+				}
+				if err := c.Finish(0); err == nil {
+					t.Error("finished")
+				}
+				_, _ = c.Remove()
+				if got, err := os.ReadFile(fx.full(dir, "mine")); err != nil || !bytes.Equal(got, mine) {
+					t.Errorf("what the link leads to was touched: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// NAME.part that came after the share was opened is somebody's too.
+func TestAlienPartThatComesLater(t *testing.T) {
+	fx := newFixture(t, metainfo.V1, 16*kib, true, spec{"f", 20 * kib})
+	dir := t.TempDir()
+	c := fx.open(t, dir, Options{})
+	fx.putFile(t, dir, "f.part", []byte("mine"))
+	if err := c.WriteVec(blocks(fx.piece(0)), 0, 0); !errors.Is(err, ErrExists) {
+		t.Errorf("WriteVec = %v", err)
+	}
+	if got, _ := os.ReadFile(fx.full(dir, "f.part")); string(got) != "mine" {
+		t.Error("it was changed")
+	}
+}
+
+// A folder that is moved away is missed at once, although it is still open.
+func TestMovedFolderIsNoticed(t *testing.T) {
+	fx := newFixture(t, metainfo.V1, 16*kib, false, spec{"d/f", 20 * kib})
+	dir := t.TempDir()
+	c := fx.open(t, dir, Options{})
+	fx.fetchAll(t, c)
+	if err := os.Rename(filepath.Join(dir, "share", "d"), filepath.Join(dir, "elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Changed(); len(got) != 1 {
+		t.Errorf("Changed() = %v", got)
 	}
 }
 
