@@ -17,7 +17,10 @@ import (
 
 func main() {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup: the node outlives its terminal
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	os.Exit(cli.Main(world(&program{open: openNode, getenv: os.Getenv, stderr: os.Stderr}, signals)))
 }
 

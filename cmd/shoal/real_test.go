@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,7 +47,15 @@ type child struct {
 
 func (r *real) start(args ...string) *child {
 	r.t.Helper()
-	c := &child{t: r.t, cmd: exec.Command(os.Args[0], append([]string{"--home", r.home, "--scope", "loopback", "--json"}, args...)...)}
+	return r.startAs(nil, args...)
+}
+
+// startAs puts something before the command line of the program.
+func (r *real) startAs(before []string, args ...string) *child {
+	r.t.Helper()
+	line := append(slices.Clone(before), os.Args[0], "--home", r.home, "--scope", "loopback", "--json")
+	line = append(line, args...)
+	c := &child{t: r.t, cmd: exec.Command(line[0], line[1:]...)}
 	c.cmd.Env = append(os.Environ(), asProgram+"=real")
 	c.cmd.Stderr = &c.err
 	out, err := c.cmd.StdoutPipe()
@@ -158,5 +168,32 @@ func TestGetOutlivesTheNodeOfAnother(t *testing.T) {
 	}
 	if code := seed.stop(os.Interrupt); code != 0 {
 		t.Errorf("share ended with %d: %s", code, seed.err.String())
+	}
+}
+
+// TestNohup: a node that was told to outlive its terminal does; any other ends with it.
+func TestNohup(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		trap  string
+		stays bool
+	}{{"trap '' HUP; ", true}, {"", false}} {
+		r := newReal(t)
+		up := r.startAs([]string{"/bin/sh", "-c", tc.trap + `exec "$0" "$@"`}, "--port", "0", "--api-port", "0", "up")
+		var ready api.Ready
+		up.until(&ready, func() bool { return true })
+		if err := up.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		if !tc.stays {
+			if code := up.wait(); code != 0 {
+				t.Errorf("a hangup: exit %d: %s", code, up.err.String())
+			}
+			continue
+		}
+		r.addr() // it still answers
+		if code := up.stop(os.Interrupt); code != 0 {
+			t.Errorf("with nohup: exit %d: %s", code, up.err.String())
+		}
 	}
 }

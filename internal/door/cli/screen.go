@@ -18,7 +18,7 @@ type screen struct {
 	w        io.Writer
 	terminal bool
 	colour   bool
-	columns  func() int
+	size     func() (columns, lines int)
 	drawn    int       // lines of bars on the screen
 	last     time.Time // when they were drawn
 	hidden   bool      // the cursor is
@@ -28,14 +28,14 @@ type screen struct {
 const drawEvery = 200 * time.Millisecond
 
 func newScreen(w io.Writer, getenv func(string) string) *screen {
-	s := &screen{w: w, columns: func() int { return 80 }}
+	s := &screen{w: w}
 	f, ok := w.(*os.File)
 	if !ok || getenv("TERM") == "dumb" || !isTerminal(f) {
 		return s
 	}
 	s.terminal = true
 	s.colour = getenv("NO_COLOR") == ""
-	s.columns = func() int { return terminalWidth(f) }
+	s.size = func() (int, int) { return terminalSize(f) }
 	return s
 }
 
@@ -63,16 +63,23 @@ func (s *screen) draw(now time.Time, force bool, bars []bar) {
 	if s.drawn > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA", s.drawn)
 	}
-	width := s.columns() - 1 // a full last column wraps on some terminals
-	for _, bar := range bars {
-		b.WriteString("\r\x1b[2K")
-		b.WriteString(s.paint(bar, width))
-		b.WriteByte('\n')
+	width, most := s.size()
+	width, most = width-1, max(most-1, 1) // a full last column wraps on some terminals; the cursor stands below the bars
+	var lines []string
+	for i, bar := range bars {
+		if i == most-1 && len(bars) > most {
+			lines = append(lines, fit(fmt.Sprintf("and %d more", len(bars)-i), width))
+			break
+		}
+		lines = append(lines, s.paint(bar, width))
 	}
-	if len(bars) < s.drawn {
+	for _, l := range lines {
+		b.WriteString("\r\x1b[2K" + l + "\n")
+	}
+	if len(lines) < s.drawn {
 		b.WriteString("\x1b[J")
 	}
-	s.drawn = len(bars)
+	s.drawn = len(lines)
 	io.WriteString(s.w, b.String())
 }
 
@@ -114,6 +121,9 @@ type bar struct {
 // paint is a bar in so many columns: name, percentage, rate, time left, peers,
 // and a gauge where there is room.
 func (s *screen) paint(b bar, width int) string {
+	if !(b.part <= 1) { // NaN too
+		b.part = 1
+	}
 	var right []string
 	if b.note != "" {
 		right = append(right, b.note)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,8 @@ func TestBarsFit(t *testing.T) {
 		{name: "日本語の長い名前のファイル.mkv", part: 1, rate: 1, eta: 1e9, peers: 1},
 		{name: "evil\x1b[2J\u202ename", part: -1, peers: -1, note: "looking for it"},
 		{name: "", part: 0, peers: 0},
+		{name: "more than all", part: 1.5, peers: -1},
+		{name: "less than nothing", part: math.NaN(), peers: -1},
 	} {
 		for width := range 200 {
 			line := s.paint(b, width)
@@ -64,7 +67,7 @@ func TestBarsFit(t *testing.T) {
 
 // onTerminal is a screen on a terminal of 80 columns that writes into b.
 func onTerminal(b *bytes.Buffer) *screen {
-	return &screen{w: b, terminal: true, columns: func() int { return 80 }}
+	return &screen{w: b, terminal: true, size: func() (int, int) { return 80, 5 }}
 }
 
 func TestDrawing(t *testing.T) {
@@ -95,6 +98,26 @@ func TestDrawing(t *testing.T) {
 	s.finish()
 	if got := b.String(); got != "\x1b[?25h" {
 		t.Errorf("the cursor: %q", got)
+	}
+}
+
+// TestMoreBarsThanLines: what has scrolled away can't be drawn again, so no more bars are
+// shown than the terminal has lines.
+func TestMoreBarsThanLines(t *testing.T) {
+	var b bytes.Buffer
+	s := onTerminal(&b)
+	var many []bar
+	for range 32 {
+		many = append(many, bar{name: "x", peers: -1})
+	}
+	s.draw(time.Unix(1000, 0), false, many)
+	if got := b.String(); strings.Count(got, "\n") != 4 || !strings.Contains(got, "and 29 more") {
+		t.Errorf("on five lines: %q", got)
+	}
+	b.Reset()
+	s.clear()
+	if got := b.String(); got != "\x1b[4A\r\x1b[J" {
+		t.Errorf("taken away: %q", got)
 	}
 }
 

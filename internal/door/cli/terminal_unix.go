@@ -14,11 +14,12 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
-// terminalWidth is the number of columns, 80 where the terminal does not say.
-func terminalWidth(f *os.File) int {
+// terminalSize is the number of columns and lines, 80 and 24 where the terminal does not
+// say.
+func terminalSize(f *os.File) (columns, lines int) {
 	ws, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	if err != nil || ws.Col == 0 {
-		return 80
+	if err != nil || ws.Col == 0 || ws.Row == 0 {
+		return 80, 24
 	}
-	return int(ws.Col)
+	return int(ws.Col), int(ws.Row)
 }

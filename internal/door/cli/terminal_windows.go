@@ -18,11 +18,12 @@ func isTerminal(f *os.File) bool {
 	return windows.SetConsoleMode(h, mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
 }
 
-// terminalWidth is the number of columns, 80 where the console does not say.
-func terminalWidth(f *os.File) int {
+// terminalSize is the number of columns and lines, 80 and 24 where the console does not
+// say.
+func terminalSize(f *os.File) (columns, lines int) {
 	var info windows.ConsoleScreenBufferInfo
 	if windows.GetConsoleScreenBufferInfo(windows.Handle(f.Fd()), &info) != nil {
-		return 80
+		return 80, 24
 	}
-	return int(info.Window.Right-info.Window.Left) + 1
+	return int(info.Window.Right-info.Window.Left) + 1, int(info.Window.Bottom-info.Window.Top) + 1
 }
