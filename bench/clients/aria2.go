@@ -19,15 +19,11 @@ func Aria2() *Client {
 }
 
 func startAria2(ctx context.Context, l *Lab, j Job) (*Node, error) {
-	home, err := l.Folder("aria2")
+	home, bells, err := l.home("aria2", "done")
 	if err != nil {
 		return nil, err
 	}
-	done, err := newBell(home, "done")
-	if err != nil {
-		return nil, err
-	}
-	l.OnClose(func() { done.pipe.Close() })
+	done := bells[0]
 	n := &Node{Client: "aria2", Host: l.host(j)}
 	args := []string{"--no-conf", "--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false",
 		"--disable-ipv6=true", "--no-netrc", "--check-certificate=true", "--interface=" + n.Host, fmt.Sprintf("--listen-port=%d", PeerPort),

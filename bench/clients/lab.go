@@ -194,6 +194,22 @@ func newBell(dir, name string) (*bell, error) {
 	return b, nil
 }
 
+// home makes a folder for a program and bells in it that end with the lab.
+func (l *Lab) home(program string, names ...string) (dir string, bells []*bell, err error) {
+	if dir, err = l.Folder(program); err != nil {
+		return "", nil, err
+	}
+	for _, name := range names {
+		b, err := newBell(dir, name)
+		if err != nil {
+			return "", nil, err
+		}
+		l.OnClose(func() { b.pipe.Close() })
+		bells = append(bells, b)
+	}
+	return dir, bells, nil
+}
+
 // wait waits for the first ring.
 func (b *bell) wait(ctx context.Context, p *Process) error {
 	select {

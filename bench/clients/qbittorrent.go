@@ -30,15 +30,11 @@ func QBittorrent() *Client {
 }
 
 func startQBittorrent(ctx context.Context, l *Lab, j Job) (*Node, error) {
-	home, err := l.Folder("qbittorrent")
+	home, bells, err := l.home("qbittorrent", "done")
 	if err != nil {
 		return nil, err
 	}
-	done, err := newBell(home, "done")
-	if err != nil {
-		return nil, err
-	}
-	l.OnClose(func() { done.pipe.Close() })
+	done := bells[0]
 	n := &Node{Client: "qbittorrent", Host: l.host(j)}
 	folder := filepath.Join(home, "qBittorrent", "config")
 	if err := os.MkdirAll(folder, 0o700); err != nil {

@@ -21,20 +21,11 @@ func RTorrent() *Client {
 }
 
 func startRTorrent(ctx context.Context, l *Lab, j Job) (*Node, error) {
-	home, err := l.Folder("rtorrent")
+	home, bells, err := l.home("rtorrent", "done", "hashed")
 	if err != nil {
 		return nil, err
 	}
-	done, err := newBell(home, "done")
-	if err != nil {
-		return nil, err
-	}
-	hashed, err := newBell(home, "hashed")
-	if err != nil {
-		done.pipe.Close()
-		return nil, err
-	}
-	l.OnClose(func() { done.pipe.Close(); hashed.pipe.Close() })
+	done, hashed := bells[0], bells[1]
 	n := &Node{Client: "rtorrent", Host: l.host(j)}
 	rc := filepath.Join(home, "rc")
 	if err := os.WriteFile(rc, []byte(rtorrentConfig(home, n.Host, j, done, hashed)), 0o600); err != nil {

@@ -28,15 +28,11 @@ func Transmission() *Client {
 }
 
 func startTransmission(ctx context.Context, l *Lab, j Job) (*Node, error) {
-	home, err := l.Folder("transmission")
+	home, bells, err := l.home("transmission", "done")
 	if err != nil {
 		return nil, err
 	}
-	done, err := newBell(home, "done")
-	if err != nil {
-		return nil, err
-	}
-	l.OnClose(func() { done.pipe.Close() })
+	done := bells[0]
 	n := &Node{Client: "transmission", Host: l.host(j)}
 	settings, err := json.Marshal(transmissionSettings(n.Host, j, done))
 	if err != nil {

@@ -22,7 +22,6 @@ type Usage struct {
 	User, System time.Duration
 	PeakRSS      int64 // bytes, VmHWM
 	RSS          int64 // bytes, now
-	Anon         int64 // bytes of RSS that are not backed by files, now
 }
 
 // CPU is user and system time together.
@@ -70,8 +69,6 @@ func readUsage(pid int) (Usage, error) {
 			u.PeakRSS = n << 10
 		case "VmRSS":
 			u.RSS = n << 10
-		case "RssAnon":
-			u.Anon = n << 10
 		}
 	}
 	return u, nil

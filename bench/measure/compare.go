@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // Same compares two files or folders byte by byte: every file of want must be in got
@@ -107,20 +106,4 @@ func readError(err error) error {
 		return nil
 	}
 	return fmt.Errorf("measure: %w", err)
-}
-
-// Strays lists what a program left in a folder beside its content: names at the top
-// that are not among want.
-func Strays(dir string, want ...string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("measure: %w", err)
-	}
-	var out []string
-	for _, e := range entries {
-		if !strings.Contains("\x00"+strings.Join(want, "\x00")+"\x00", "\x00"+e.Name()+"\x00") {
-			out = append(out, e.Name())
-		}
-	}
-	return out, nil
 }

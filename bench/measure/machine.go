@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -80,11 +79,15 @@ func memory() map[string]int64 {
 
 // Warm touches size bytes of memory once, through a file in dir, which must be on a
 // RAM disk: in a virtual machine the first touch of a page costs many times the
-// later ones, and the first runs would measure that. It never takes more than leaves
-// 2 GiB available.
+// later ones, and the first runs would measure that. It never takes more than the RAM disk
+// has, or than leaves 2 GiB of memory available.
 func Warm(dir string, size int64) (time.Duration, error) {
 	began := time.Now()
-	size = min(size, memory()["MemAvailable"]-2<<30)
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return 0, fmt.Errorf("measure: %s: %w", dir, err)
+	}
+	size = min(size, memory()["MemAvailable"]-2<<30, int64(fs.Bavail)*fs.Bsize)
 	if size <= 0 {
 		return 0, errors.New("measure: not enough memory to warm any")
 	}
@@ -145,13 +148,4 @@ func Empty(dir string) error {
 		}
 		return os.Truncate(path, 0)
 	})
-}
-
-// Commit names the commit that is measured, or "unknown".
-func Commit() string {
-	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
 }

@@ -576,9 +576,8 @@ func TestStrangers(t *testing.T) {
 		r.newID()
 		t.Cleanup(r.close)
 		go func() {
-			for ctx.Err() == nil && r.dial(n.addr(), name) != nil {
-				<-time.After(50 * time.Millisecond) // too many handshakes at a time
-			}
+			// There may be too many handshakes at a time.
+			_ = poll(ctx, func() (bool, error) { err := r.dial(n.addr(), name); return err == nil, err })
 		}()
 	}
 	n.until(ctx, seed.Hash(), "a thousand connections", func(s share) bool { return s.Peers >= 1000 })

@@ -124,8 +124,11 @@ func (p *proc) wait(ctx context.Context) result {
 	p.t.Helper()
 	code, err := p.Wait(ctx)
 	if err != nil {
-		_ = p.Signal(syscall.SIGQUIT)
-		<-time.After(500 * time.Millisecond) // for the stacks
+		_ = p.Signal(syscall.SIGQUIT) // for the stacks
+		select {
+		case <-p.Ended():
+		case <-time.After(2 * time.Second):
+		}
 		p.Kill()
 		p.t.Fatalf("%v\n%s", err, p.Tail(3000))
 	}
