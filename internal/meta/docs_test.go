@@ -107,6 +107,10 @@ func TestQuotedNamesExist(t *testing.T) {
 			t.Fatal(err)
 		}
 		prose := codeFence.ReplaceAllString(string(text), "")
+		for _, w := range strings.Fields(prose) { // commands too
+			w = strings.TrimRight(strings.TrimLeft(w, "`(["), "`)],;:.…")
+			checkQuote(t, tr.root, doc, strings.TrimPrefix(w, "./"), nil)
+		}
 		for _, m := range codeSpan.FindAllStringSubmatch(prose, -1) {
 			checkQuote(t, tr.root, doc, m[1], declared)
 		}
@@ -121,11 +125,11 @@ func TestQuotedNamesExist(t *testing.T) {
 	}
 }
 
-// documents lists README.md and what lies directly in docs.
+// documents lists README.md, CHANGELOG.md and what lies in docs.
 func documents(t *testing.T, root string) []string {
 	t.Helper()
 	var out []string
-	for _, pattern := range []string{"README.md", "docs/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -142,7 +146,7 @@ func documents(t *testing.T, root string) []string {
 	return out
 }
 
-// checkQuote judges one `quoted` text. What is neither a path of ours nor a Go name
+// checkQuote judges one `quoted` text, or a word of prose. What is neither a path of ours nor a Go name
 // of one of our packages is left alone.
 func checkQuote(t *testing.T, root, doc, quote string, declared map[string]map[string]bool) {
 	t.Helper()
