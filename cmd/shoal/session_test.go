@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -92,5 +93,38 @@ func TestNoNodeOfAShortCommandIsUsed(t *testing.T) {
 				t.Errorf("exit %d\n%s%s", code, out, errs)
 			}
 		})
+	}
+}
+
+// TestLostOutput: a result that nobody got is no success.
+func TestLostOutput(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("this system has no /dev/full")
+	}
+	defer full.Close()
+	t.Chdir(t.TempDir())
+	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"version"}, {"help", "config"}, {"completion", "bash"}, {"fsck"}} {
+		var stderr bytes.Buffer
+		code := cli.Main(cli.Env{Program: fakeProgram(), Args: append(args, "--home", "home"), Stdin: strings.NewReader(""), Stdout: full, Stderr: &stderr,
+			Getenv: func(string) string { return "" }, Exit: func(int) {}})
+		if code != api.ExitDisk || !strings.Contains(stderr.String(), "no space left") {
+			t.Errorf("%v: exit %d: %s", args, code, stderr.String())
+		}
+	}
+}
+
+// TestCtrlCEndsReadingStandardInput: nothing may ever come from there.
+func TestCtrlCEndsReadingStandardInput(t *testing.T) {
+	t.Chdir(t.TempDir())
+	r, w := io.Pipe()
+	defer w.Close()
+	signals := make(chan os.Signal, 1)
+	signals <- os.Interrupt
+	var stderr bytes.Buffer
+	code := cli.Main(cli.Env{Program: fakeProgram(), Args: []string{"get", "-", "--home", "home"}, Stdin: r, Stdout: io.Discard, Stderr: &stderr,
+		Getenv: func(string) string { return "" }, Signals: signals, Exit: func(int) { t.Error("the second signal was needed") }})
+	if code != api.ExitInterrupted {
+		t.Errorf("exit %d: %s", code, stderr.String())
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the program prints into te
 //	$ command   run it and wait; its output follows
 //	& command   run it beside and wait for its first line of output
 //	^C          interrupt what runs beside and wait; the rest of its output follows
+//	^-          wait until what runs beside ends by itself
 //	^C^C        interrupt it until it ends, for a program whose node does not
 //	=NAME text  write a file
 //	! line      a line of standard error
@@ -123,15 +125,18 @@ func (s *stage) play(text string) string {
 			out.WriteString(s.begin(rest))
 		case line == "^C":
 			out.WriteString(line + "\n")
-			out.WriteString(s.interrupt(false))
+			out.WriteString(s.finish(os.Interrupt))
+		case line == "^-":
+			out.WriteString(line + "\n")
+			out.WriteString(s.finish())
 		case line == "^C^C":
 			out.WriteString(line + "\n")
-			out.WriteString(s.interrupt(true))
+			out.WriteString(s.finish(slices.Repeat([]os.Signal{os.Interrupt}, 100)...))
 		}
 	}
 	for range s.beside {
 		s.t.Error("something still runs beside")
-		s.interrupt(true)
+		s.finish(os.Kill)
 	}
 	return out.String()
 }
@@ -237,26 +242,24 @@ func (s *stage) begin(line string) string {
 	return s.normal(string(first))
 }
 
-// interrupt sends the signal once, or again and again.
-func (s *stage) interrupt(again bool) string {
+// finish sends the signals, one each fifth of a second, and waits for what runs beside.
+func (s *stage) finish(signals ...os.Signal) string {
 	if len(s.beside) == 0 {
 		s.t.Fatal("nothing runs beside")
 	}
 	p := s.beside[len(s.beside)-1]
 	s.beside = s.beside[:len(s.beside)-1]
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	p.cmd.Process.Signal(os.Interrupt)
-	for {
+	pause := time.NewTicker(200 * time.Millisecond)
+	defer pause.Stop()
+	for _, sig := range signals {
+		p.cmd.Process.Signal(sig)
 		select {
 		case err := <-p.finished:
 			return s.show(p.out.String(), p.err.String(), err)
-		case <-tick.C:
-			if again {
-				p.cmd.Process.Signal(os.Interrupt)
-			}
+		case <-pause.C:
 		}
 	}
+	return s.show(p.out.String(), p.err.String(), <-p.finished)
 }
 
 var changing = []struct {

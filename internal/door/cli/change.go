@@ -14,7 +14,8 @@ import (
 	"shoal/internal/door/api"
 )
 
-// each runs a command for every X, with one node.
+// each runs a command for every X, with one node. One that fails does not keep the others
+// from being done: all failures are told, and the last one is the command's.
 func (a *app) each(c *cobra.Command, run func(ctx context.Context, s *session, id string) error) *cobra.Command {
 	c.Args = cobra.MinimumNArgs(1)
 	c.ValidArgsFunction = a.completeShares
@@ -25,12 +26,20 @@ func (a *app) each(c *cobra.Command, run func(ctx context.Context, s *session, i
 			return err
 		}
 		return a.offline(ctx, func(ctx context.Context, s *session) error {
+			var failed error
 			for _, id := range ids {
-				if err := run(ctx, s, id); err != nil {
-					return err
+				err := run(ctx, s, id)
+				if err == nil {
+					continue
+				}
+				if failed != nil {
+					a.report(failed)
+				}
+				if failed = api.AsError(err); ctx.Err() != nil {
+					break
 				}
 			}
-			return nil
+			return failed
 		})
 	})
 }

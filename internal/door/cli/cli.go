@@ -13,10 +13,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"shoal/internal/door/api"
@@ -85,6 +87,8 @@ func Main(e Env) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	a := &app{Env: e, out: newScreen(e.Stderr, e.Getenv)}
+	results := &results{w: e.Stdout}
+	a.Stdout = results
 	done := make(chan struct{})
 	defer close(done)
 	go a.watchSignals(done, cancel)
@@ -92,7 +96,28 @@ func Main(e Env) int {
 	root.SetArgs(e.Args)
 	err := root.ExecuteContext(ctx)
 	a.out.finish()
+	if err == nil && results.err != nil {
+		err = pathError("standard output", results.err)
+	}
 	return a.report(err)
+}
+
+// results is standard output. It remembers that something could not be written: a command
+// whose result is lost has failed. (A closed pipe ends the program by its signal.)
+type results struct {
+	w   io.Writer
+	mu  sync.Mutex
+	err error
+}
+
+func (r *results) Write(b []byte) (int, error) {
+	n, err := r.w.Write(b)
+	if err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.err = cmp.Or(r.err, err)
+	}
+	return n, err
 }
 
 // app is one run of the program.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,6 +166,9 @@ func hashingBar(path string, p api.Progress, took time.Duration) bar {
 	return b
 }
 
+// errNothingLeft ends a command whose shares were all removed by another.
+var errNothingLeft = errors.New("nothing left")
+
 // stay offers shares until the person has enough. That is no failure.
 func (a *app) stay(ctx context.Context, s *session, made []api.Created) error {
 	view := map[string]bar{}
@@ -177,16 +181,31 @@ func (a *app) stay(ctx context.Context, s *session, made []api.Created) error {
 	}
 	err := s.client.Watch(ctx, api.Filter{Progress: a.pace()}, func(e api.Event) error {
 		id := api.HeadOf(e).InfoHash
-		if p, ok := e.(*api.ProgressEvent); ok {
-			if b, mine := view[id]; mine {
-				b.rate, b.peers = p.UpRate, p.Peers
+		b, mine := view[id]
+		switch e := e.(type) {
+		case *api.ProgressEvent:
+			if mine {
+				b.rate, b.peers = e.UpRate, e.Peers
 				view[id] = b
 				a.drawAll(order, view)
+			}
+			return nil
+		case *api.RemovedEvent:
+			if mine {
+				a.out.say("%s was removed and is not offered any more", api.Safe(b.name))
+				delete(view, id)
+				order = slices.DeleteFunc(order, func(o string) bool { return o == id })
+			}
+			if len(order) == 0 {
+				return errNothingLeft
 			}
 			return nil
 		}
 		return a.tell(e)
 	})
+	if errors.Is(err, errNothingLeft) {
+		return nil
+	}
 	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
 		a.out.say("shoal %s: stopping; Ctrl-C again stops at once", a.name)
 		return nil
