@@ -162,17 +162,3 @@ func TestDescriptionIsPassedOn(t *testing.T) {
 		t.Errorf("%d bytes are offered of %d", got, len(m.InfoBytes))
 	}
 }
-
-// TestNothingSelectedStaysSaid: a selection that fits nothing of a link is a fault that
-// stays, and not a fetch that is done.
-func TestNothingSelectedStaysSaid(t *testing.T) {
-	path := content(t, false)
-	a, b := startNode(t), startNode(t)
-	m := a.share(path, store.CreateOptions{PieceLength: testPiece})
-	b.fetch(Spec{Magnet: magnet(m.Hash), Select: []string{"nothing"}}, a)
-	b.wait("the fault", func(e Event) bool { return e.Status != nil && e.Status.Err == ErrNoMatch })
-	st, err := b.SetPaused(m.Hash.ID(), false) // as the clock does: try again
-	if err != nil || st.State != Failed || st.Err != ErrNoMatch {
-		t.Errorf("%+v, %v", st, err)
-	}
-}

@@ -405,7 +405,7 @@ func (s *Share) unwelcome(c *conn) error {
 			return errFull
 		}
 	}
-	if c.Incoming && !s.row.Complete && came > s.e.cfg.MaxShareConns/2 {
+	if c.Incoming && !s.row.Complete && came >= (s.e.cfg.MaxShareConns+1)/2 {
 		return errFull // who wants something keeps places for those that it finds
 	}
 	return nil
