@@ -322,3 +322,21 @@ func TestSyncInParts(t *testing.T) {
 		}
 	}
 }
+
+// A renaming by a second name, cut short by a kill between its two steps, is ended.
+func TestRenamingCutShort(t *testing.T) {
+	fx := newFixture(t, metainfo.V2, 16*kib, true, spec{"f", 100 * kib})
+	dir := t.TempDir()
+	fx.put(t, dir)
+	part := filepath.Join(dir, "f.part")
+	if err := os.Link(filepath.Join(dir, "f"), part); err != nil {
+		t.Fatal(err)
+	}
+	c := fx.open(t, dir, Options{})
+	if _, err := os.Lstat(part); err == nil {
+		t.Error("the second name was left")
+	}
+	if n := count(good(t, c, nil)); n != fx.info.NumPieces() {
+		t.Errorf("%d pieces good", n)
+	}
+}

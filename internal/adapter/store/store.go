@@ -84,8 +84,5 @@ func SaveTorrent(dir string, m *metainfo.Metainfo, r Row) error {
 // LoadTorrent is catalog.LoadTorrent.
 func LoadTorrent(dir, id string) (*metainfo.Metainfo, error) { return catalog.LoadTorrent(dir, id) }
 
-// RemoveTorrent is catalog.RemoveTorrent.
-func RemoveTorrent(dir, id string) error { return catalog.RemoveTorrent(dir, id) }
-
 // Torrents is catalog.Torrents.
 func Torrents(dir string) ([]string, error) { return catalog.Torrents(dir) }

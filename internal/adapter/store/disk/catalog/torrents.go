@@ -131,12 +131,6 @@ func (c *Catalog) Remove(torrents, id string) error {
 	return errors.Join(err, c.Delete(id), removeFile(torrents, id, torrentExt))
 }
 
-// RemoveTorrent deletes a share from the torrents folder. Missing files are no
-// error.
-func RemoveTorrent(dir, id string) error {
-	return errors.Join(removeFile(dir, id, shareExt), removeFile(dir, id, torrentExt))
-}
-
 // removeFile deletes one of a share's files in the torrents folder.
 func removeFile(dir, id, ext string) error {
 	if err := checkID(id); err != nil {
