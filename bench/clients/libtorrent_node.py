@@ -1,7 +1,7 @@
 """One libtorrent node. Arguments: one JSON object. Prints READY when it listens and
 has taken over what it seeds, DONE when it has everything, and reads lines
 "peer HOST PORT" from standard input; ends when standard input does."""
-import json, signal, sys, threading
+import json, os, select, signal, sys, threading
 import libtorrent as lt
 
 o = json.loads(sys.argv[1])
@@ -20,6 +20,9 @@ p.save_path = o['dir']
 p.flags = lt.torrent_flags.update_subscribe | lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
 if o.get('seed'):
     p.flags |= lt.torrent_flags.seed_mode
+# Not wait_for_alert: the binding looks at an alert that the session may be moving, and dies of it now and then.
+alerts, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+ses.set_alert_fd(told)
 h = ses.add_torrent(p)
 # Loopback peers are outside the session's rate class, so limits are set on the torrent.
 if o.get('up'):
@@ -43,7 +46,8 @@ def commands():
 threading.Thread(target=commands, daemon=True).start()
 done = False
 while not ended.is_set():
-    ses.wait_for_alert(100)
+    if select.select([alerts], [], [], 0.1)[0]:
+        os.read(alerts, 1)
     for a in ses.pop_alerts():
         if isinstance(a, lt.listen_succeeded_alert) and 'TCP' in str(a).upper():
             print('READY', flush=True)
