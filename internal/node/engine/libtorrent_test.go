@@ -37,6 +37,9 @@ p.save_path = save
 p.flags = lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
 if mode == 'seed':
     p.flags |= lt.torrent_flags.seed_mode
+# Not wait_for_alert: the binding looks at an alert that the session may be moving, and dies of it now and then.
+alerts, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+ses.set_alert_fd(told)
 h = ses.add_torrent(p)
 for x in peers:
     i, po = x.rsplit(':', 1)
@@ -44,9 +47,11 @@ for x in peers:
 
 done = False
 while True:
-    if select.select([sys.stdin], [], [], 0)[0]:
+    ready = select.select([sys.stdin, alerts], [], [], 0.1)[0]
+    if sys.stdin in ready:
         os._exit(0)
-    ses.wait_for_alert(100)
+    if alerts in ready:
+        os.read(alerts, 1)
     for a in ses.pop_alerts():
         print('ALERT', a.what(), a.message(), flush=True)
         if done and a.what() == 'cache_flushed':
@@ -126,8 +131,9 @@ func startLibtorrent(t *testing.T, save, what, mode string, peers ...string) *li
 	return l
 }
 
-// until waits for a line that begins so; what came before is told when the session ends without it.
-func (l *libtorrent) until(word string) {
+// until waits for a line that begins with one of the words, and returns that word; what came before is told when
+// the session ends without it.
+func (l *libtorrent) until(words ...string) string {
 	l.t.Helper()
 	var before []string
 	late := time.NewTimer(longest)
@@ -135,14 +141,16 @@ func (l *libtorrent) until(word string) {
 	for {
 		select {
 		case s, ok := <-l.lines:
-			if strings.HasPrefix(s, word) {
-				return
+			for _, w := range words {
+				if strings.HasPrefix(s, w) {
+					return w
+				}
 			}
 			if before = append(before, s); !ok {
-				l.t.Fatalf("libtorrent ended without %s:\n%s", word, strings.Join(before, "\n"))
+				l.t.Fatalf("libtorrent ended without %q:\n%s", words, strings.Join(before, "\n"))
 			}
 		case <-late.C:
-			l.t.Fatalf("libtorrent: no %s:\n%s", word, strings.Join(before, "\n"))
+			l.t.Fatalf("libtorrent: no %q:\n%s", words, strings.Join(before, "\n"))
 		}
 	}
 }
@@ -165,7 +173,7 @@ func TestLibtorrentSeeds(t *testing.T) {
 	for _, v := range []metainfo.Version{metainfo.V2, metainfo.Hybrid} {
 		for _, single := range []bool{true, false} {
 			path := content(t, single)
-			m, _, err := store.Create(t.Context(), path, store.CreateOptions{Version: v, PieceLength: pieceFor(v)})
+			m, _, err := store.Create(t.Context(), path, store.CreateOptions{Version: v, PieceLength: smallest})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -195,7 +203,7 @@ func TestLibtorrentFetches(t *testing.T) {
 		for _, single := range []bool{true, false} {
 			path := content(t, single)
 			a := startNode(t)
-			m := a.share(path, store.CreateOptions{Version: v, PieceLength: pieceFor(v)})
+			m := a.share(path, store.CreateOptions{Version: v, PieceLength: fetchedPiece(v, single)})
 			for name, hash := range links(m) {
 				t.Run(fmt.Sprintf("%s/single=%t/%s", v, single, name), func(t *testing.T) {
 					dir := t.TempDir()
@@ -209,15 +217,46 @@ func TestLibtorrentFetches(t *testing.T) {
 	}
 }
 
-// pieceFor is as small as can be, so that there are many hashes. libtorrent 2.0.8 stops a
-// hybrid that it fetches by link as inconsistent when hashes come between a piece's v1
-// verdict and its being written: so every file of a hybrid here fits in one piece, whose
-// hash the info dictionary tells, and none have to come.
-func pieceFor(v metainfo.Version) int64 {
-	if v == metainfo.Hybrid {
-		return 16 << 20
+// smallest is the shortest piece there can be, so that there are many hashes.
+const smallest = 16 << 10
+
+// fetchedPiece is a piece length with which libtorrent 2.0.8 fetches by link whatever the
+// disk does: for a hybrid folder one that only the largest file exceeds. For the first file
+// libtorrent asks hashes before it asks any block, so that they come first; those of
+// further files come among the blocks, see TestLibtorrentFetchesLayers.
+func fetchedPiece(v metainfo.Version, single bool) int64 {
+	if v == metainfo.Hybrid && !single {
+		return 256 << 10
 	}
-	return 16 << 10
+	return smallest
+}
+
+// inconsistent is how libtorrent 2.0.8 stops a hybrid when the hashes of a file arrive while
+// a piece of it is good by v1, fits these hashes, and is not yet written: it takes "not
+// written" for "bad" (2.0.11 does not). It does so to its own seeds, too.
+const inconsistent = "ALERT torrent_error content ERROR: (217 v1 and v2 hashes do not describe the same data)"
+
+// TestLibtorrentFetchesLayers seeds a hybrid with several files of many pieces to
+// libtorrent, by link. Its own fault ends about one fetch in six, so a fetch that ends so is
+// done again from nothing; any other end fails the test.
+func TestLibtorrentFetchesLayers(t *testing.T) {
+	needLibtorrent(t)
+	path := content(t, false)
+	a := startNode(t)
+	m := a.share(path, store.CreateOptions{Version: metainfo.Hybrid, PieceLength: smallest})
+	const most = 12 // one in 4,096 runs gets there if half of the fetches end so
+	for try, whole := 1, false; !whole && !t.Failed(); try++ {
+		if try > most {
+			t.Fatalf("libtorrent called the hashes inconsistent %d times in a row", most)
+		}
+		t.Run(fmt.Sprint(try), func(t *testing.T) {
+			dir := t.TempDir()
+			node := startLibtorrent(t, dir, magnet(m.Hash).String(), "fetch", a.addr())
+			if whole = node.until("DONE", inconsistent) == "DONE"; whole {
+				sameTree(t, path, filepath.Join(dir, "content"))
+			}
+		})
+	}
 }
 
 // TestLibtorrentManyHashes: a file of 513 pieces takes two requests, of which libtorrent
