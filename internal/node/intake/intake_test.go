@@ -294,3 +294,17 @@ func BenchmarkAccept(b *testing.B) {
 		x.settle()
 	}
 }
+
+// TestQueueIsBounded: a queue that is never empty does not grow with what has passed.
+func TestQueueIsBounded(t *testing.T) {
+	w := NewWorkers(0, new(link.Buffers))
+	for i := range 10_000 {
+		w.Run(func() {})
+		if i > 1 && w.next() == nil {
+			t.Fatal("a job is lost")
+		}
+	}
+	if n := cap(w.queue); n > 4*keepIdle {
+		t.Errorf("room for %d jobs where three waited at most", n)
+	}
+}

@@ -92,6 +92,11 @@ func (w *Workers) done(j *Job) {
 
 func (w *Workers) submit(j *Job) {
 	w.mu.Lock()
+	if w.head > keepIdle && w.head > len(w.queue)/2 { // it may never be empty
+		n := copy(w.queue, w.queue[w.head:])
+		clear(w.queue[n:])
+		w.queue, w.head = w.queue[:n], 0
+	}
 	w.queue = append(w.queue, j)
 	w.mu.Unlock()
 	w.more.Signal()
