@@ -23,9 +23,9 @@ import (
 
 // options are the flags.
 type options struct {
-	dir, json, markdown string
-	runs                int
-	mib, piece          int64
+	measure.Options
+	dir        string
+	mib, piece int64
 }
 
 // row is one program and format.
@@ -51,9 +51,7 @@ type result struct {
 func main() {
 	var o options
 	flag.StringVar(&o.dir, "dir", "/dev/shm", "folder for the file, on a RAM disk")
-	flag.StringVar(&o.json, "json", "", "file that gets one JSON line for each run")
-	flag.StringVar(&o.markdown, "markdown", "", "file that gets the table in markdown")
-	flag.IntVar(&o.runs, "runs", 3, "runs of each row")
+	o.Flags(3)
 	flag.Int64Var(&o.mib, "size", 4096, "MiB of the file")
 	flag.Int64Var(&o.piece, "piece", 1<<20, "piece length in bytes, a power of two")
 	flag.Parse()
@@ -61,36 +59,31 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
-	work, err := os.MkdirTemp(o.dir, "shoal-bench-")
+	work, err := o.Open(o.dir)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
-	report, closeReport, err := measure.OpenReport(o.json, o.markdown)
-	if err != nil {
-		return err
-	}
-	defer closeReport()
-	file := filepath.Join(work, "file.bin")
+	defer work.Close()
+	file := filepath.Join(work.Dir, "file.bin")
 	if err := measure.WriteFile(file, "file", o.mib<<20); err != nil {
 		return err
 	}
-	rows := allRows(work)
+	rows := allRows(work.Dir)
 	var results []result
-	for n := range o.runs {
+	for n := range o.Runs {
 		for _, r := range rows {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			res := one(ctx, o, r, file, filepath.Join(work, "out.torrent"), n+1)
+			res := one(ctx, o, r, file, filepath.Join(work.Dir, "out.torrent"), n+1)
 			results = append(results, res)
-			if err := report.Run(res); err != nil {
+			if err := work.Run(res); err != nil {
 				return err
 			}
 			fmt.Fprintf(os.Stderr, "run %d  %-20s %.0f MB/s %s\n", n+1, r.name, res.Rate, res.Error)
 		}
 	}
-	return report.Finish(os.Stdout, measure.Machine(), table(o, rows, results))
+	return work.Finish(os.Stdout, measure.Machine(), table(o, rows, results))
 }
 
 // allRows lists what is installed, format by format, the limit last.
@@ -157,7 +150,7 @@ func one(ctx context.Context, o options, r row, file, out string, number int) re
 
 // table shows medians, and whether info hashes agree where programs tell them.
 func table(o options, rows []row, results []result) *measure.Table {
-	t := &measure.Table{Title: fmt.Sprintf("Creating metainfo of a %d MiB file, pieces of %d KiB, medians of %d", o.mib, o.piece>>10, o.runs),
+	t := &measure.Table{Title: fmt.Sprintf("Creating metainfo of a %d MiB file, pieces of %d KiB, medians of %d", o.mib, o.piece>>10, o.Runs),
 		Head:  []string{"program", "MB/s", "× limit", "seconds", "own s", "CPU s", "peak MiB", "info hash", "failed"},
 		Notes: []string{"limit: pread of 128 KiB at a time and hashing on all cores, nothing else. info hash: its first digits, where the program tells it."}}
 	for _, r := range rows {

@@ -2,6 +2,8 @@ package measure
 
 import (
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -49,16 +51,52 @@ func (r Report) Finish(w io.Writer, machine string, tables ...*Table) error {
 	return os.WriteFile(r.Markdown, []byte(b.String()), 0o644)
 }
 
-// OpenReport makes a report; the run lines are appended to a file unless it is empty.
-func OpenReport(lines, markdown string) (Report, func() error, error) {
-	r := Report{Markdown: markdown}
-	if lines == "" {
-		return r, func() error { return nil }, nil
+// Options are the flags that every benchmark has.
+type Options struct {
+	JSON, Markdown string
+	Runs           int
+}
+
+// Flags registers them; runs is the default.
+func (o *Options) Flags(runs int) {
+	flag.StringVar(&o.JSON, "json", "", "file that gets one JSON line for each run")
+	flag.StringVar(&o.Markdown, "markdown", "", "file that gets the tables in markdown")
+	flag.IntVar(&o.Runs, "runs", runs, "runs of each row")
+}
+
+// Work is one invocation of a benchmark: its folder and where its results go.
+type Work struct {
+	Report
+	Dir  string
+	Keep bool // the folder, for the logs of what failed
+	json *os.File
+}
+
+// Open makes a new folder beneath dir; the lines of runs are appended to their file.
+func (o *Options) Open(dir string) (*Work, error) {
+	w := &Work{Report: Report{Markdown: o.Markdown}}
+	var err error
+	if o.JSON != "" {
+		if w.json, err = os.OpenFile(o.JSON, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
+			return nil, fmt.Errorf("measure: %w", err)
+		}
+		w.Lines = w.json
 	}
-	f, err := os.OpenFile(lines, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return r, nil, fmt.Errorf("measure: %w", err)
+	if w.Dir, err = os.MkdirTemp(dir, "shoal-bench-"); err != nil {
+		w.json.Close() // nil is no file, which does not matter here
+		return nil, fmt.Errorf("measure: %w", err)
 	}
-	r.Lines = f
-	return r, f.Close, nil
+	return w, nil
+}
+
+// Close removes the folder, unless it is to be kept.
+func (w *Work) Close() error {
+	var err error
+	if w.json != nil {
+		err = w.json.Close()
+	}
+	if w.Keep {
+		return err
+	}
+	return errors.Join(err, os.RemoveAll(w.Dir))
 }

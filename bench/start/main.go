@@ -5,7 +5,7 @@
 // from a magnet link; from the start of "up" until it answers; memory and CPU of an
 // idle node, and of one that seeds a thousand small shares.
 //
-//	go run ./bench/start -runs 5
+//	go run ./bench/start
 //
 // The first byte is seen by a relay between the two nodes, which notes when the first
 // block passes.
@@ -26,9 +26,10 @@ import (
 
 // options are the flags.
 type options struct {
-	dir, json, markdown string
-	runs, shares        int
-	idle                time.Duration
+	measure.Options
+	dir    string
+	shares int
+	idle   time.Duration
 }
 
 // result is one figure of one run.
@@ -41,9 +42,8 @@ type result struct {
 
 // bench is one invocation.
 type bench struct {
-	o       options
-	work    string
-	report  measure.Report
+	o options
+	*measure.Work
 	order   []string // what, as first seen
 	results []result
 }
@@ -58,9 +58,7 @@ var limits = map[string]float64{
 func main() {
 	var o options
 	flag.StringVar(&o.dir, "dir", "/dev/shm", "folder for everything")
-	flag.StringVar(&o.json, "json", "", "file that gets one JSON line for each figure")
-	flag.StringVar(&o.markdown, "markdown", "", "file that gets the table in markdown")
-	flag.IntVar(&o.runs, "runs", 5, "runs of each")
+	o.Flags(3)
 	flag.IntVar(&o.shares, "shares", 1000, "small shares to seed")
 	flag.DurationVar(&o.idle, "idle", 30*time.Second, "how long to watch an idle node")
 	flag.Parse()
@@ -71,18 +69,13 @@ func run(ctx context.Context, o options) error {
 	if _, err := clients.Shoal().Find(); err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp(o.dir, "shoal-bench-")
+	work, err := o.Open(o.dir)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
-	b := &bench{o: o, work: work}
-	var closeReport func() error
-	if b.report, closeReport, err = measure.OpenReport(o.json, o.markdown); err != nil {
-		return err
-	}
-	defer closeReport()
-	for n := range o.runs {
+	b := &bench{o: o, Work: work}
+	defer b.Close()
+	for n := range o.Runs {
 		if err := b.inLab(ctx, n+1, b.firstByte); err != nil {
 			return err
 		}
@@ -96,23 +89,23 @@ func run(ctx context.Context, o options) error {
 	if err := b.inLab(ctx, 1, b.many); err != nil {
 		return err
 	}
-	return b.report.Finish(os.Stdout, measure.Machine(), b.table())
+	return b.Finish(os.Stdout, measure.Machine(), b.table())
 }
 
 // inLab runs one measurement in a lab of its own.
 func (b *bench) inLab(ctx context.Context, number int, f func(context.Context, *clients.Lab, int) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	l, err := clients.NewLab(b.work)
+	l, err := clients.NewLab(b.Dir)
 	if err != nil {
 		return err
 	}
-	err = f(ctx, l, number)
-	l.Stop()
-	if cerr := l.Close(); err == nil {
-		err = cerr
+	if err = f(ctx, l, number); err == nil {
+		return l.Close()
 	}
-	return err
+	l.Stop()
+	b.Keep = true
+	return fmt.Errorf("%w (logs in %s)", err, l.Root())
 }
 
 // note keeps one figure.
@@ -127,7 +120,7 @@ func (b *bench) note(what string, number int, value float64, unit string) error 
 	r := result{what, number, value, unit}
 	b.results = append(b.results, r)
 	fmt.Fprintf(os.Stderr, "run %d  %-40s %.2f %s\n", number, what, value, unit)
-	return b.report.Run(r)
+	return b.Run(r)
 }
 
 // firstByte shares a file and fetches it twice through a relay.

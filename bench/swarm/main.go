@@ -26,10 +26,11 @@ import (
 
 // options are the flags.
 type options struct {
-	programs, dir, json, markdown string
-	runs, leeches                 int
-	mib, rate                     int64
-	timeout                       time.Duration
+	measure.Options
+	programs, dir string
+	leeches       int
+	mib, rate     int64
+	timeout       time.Duration
 }
 
 // result is one run.
@@ -50,9 +51,9 @@ type result struct {
 
 // bench is one invocation.
 type bench struct {
-	o        options
+	o options
+	*measure.Work
 	clients  []*clients.Client
-	work     string
 	source   string
 	torrents map[bool]string // with a tracker or without
 	tracker  *clients.Tracker
@@ -67,9 +68,7 @@ func flags() options {
 	var o options
 	flag.StringVar(&o.programs, "programs", "shoal,aria2,libtorrent", "programs, by comma; those that are not installed are left out")
 	flag.StringVar(&o.dir, "dir", "/dev/shm", "folder for everything, on a RAM disk")
-	flag.StringVar(&o.json, "json", "", "file that gets one JSON line for each run")
-	flag.StringVar(&o.markdown, "markdown", "", "file that gets the table in markdown")
-	flag.IntVar(&o.runs, "runs", 3, "runs of each program")
+	o.Flags(3)
 	flag.IntVar(&o.leeches, "leeches", 8, "leeches")
 	flag.Int64Var(&o.mib, "size", 256, "MiB to fetch")
 	flag.Int64Var(&o.rate, "rate", 20_000_000, "upload limit of each node, bytes a second")
@@ -79,35 +78,30 @@ func flags() options {
 }
 
 func run(ctx context.Context, o options) error {
-	work, err := os.MkdirTemp(o.dir, "shoal-bench-")
+	work, err := o.Open(o.dir)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
-	b := &bench{o: o, work: work, source: filepath.Join(work, "src", "mid.bin"), torrents: map[bool]string{}}
-	report, closeReport, err := measure.OpenReport(o.json, o.markdown)
-	if err != nil {
-		return err
-	}
-	defer closeReport()
+	b := &bench{o: o, Work: work, source: filepath.Join(work.Dir, "src", "mid.bin"), torrents: map[bool]string{}}
+	defer b.Close()
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
 	var results []result
-	for n := range o.runs {
+	for n := range o.Runs {
 		for _, c := range b.clients {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			res := b.one(ctx, c, n+1)
 			results = append(results, res)
-			if err := report.Run(res); err != nil {
+			if err := b.Run(res); err != nil {
 				return err
 			}
 			fmt.Fprintf(os.Stderr, "run %d  %-12s %.2f × bound %s\n", n+1, c.Name, res.Ratio, res.Error)
 		}
 	}
-	return report.Finish(os.Stdout, measure.Machine(), b.table(results))
+	return b.Finish(os.Stdout, measure.Machine(), b.table(results))
 }
 
 // prepare finds the programs, makes the content and its torrents.
@@ -126,7 +120,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	if err := measure.WriteFile(b.source, "mid", b.o.mib<<20); err != nil {
 		return err
 	}
-	lab, err := clients.NewLab(b.work)
+	lab, err := clients.NewLab(b.Dir)
 	if err != nil {
 		return err
 	}
@@ -136,7 +130,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	makers := clients.Makers()
 	maker := makers[slices.IndexFunc(makers, func(m *clients.Maker) bool { return m.Name == "libtorrent" })]
 	for _, tracked := range []bool{true, false} {
-		r := clients.MakeRequest{Path: b.source, Out: filepath.Join(b.work, fmt.Sprintf("%v.torrent", tracked)), Format: clients.V1, Piece: 256 << 10}
+		r := clients.MakeRequest{Path: b.source, Out: filepath.Join(b.Dir, fmt.Sprintf("%v.torrent", tracked)), Format: clients.V1, Piece: 256 << 10}
 		if tracked {
 			r.Tracker = b.tracker.URL()
 		}
@@ -166,7 +160,7 @@ func (b *bench) one(ctx context.Context, c *clients.Client, number int) result {
 }
 
 func (b *bench) swarm(ctx context.Context, c *clients.Client, res *result) (err error) {
-	l, err := clients.NewLab(b.work)
+	l, err := clients.NewLab(b.Dir)
 	if err != nil {
 		return err
 	}
@@ -266,7 +260,7 @@ func finish(ctx context.Context, nodes []*clients.Node, began time.Time) ([]floa
 // table shows medians over the runs that succeeded.
 func (b *bench) table(results []result) *measure.Table {
 	t := &measure.Table{
-		Title: fmt.Sprintf("1 → %d, %d MiB, %.0f MB/s up per node, bound %.1f s, medians of %d", b.o.leeches, b.o.mib, float64(b.o.rate)/1e6, b.bound(), b.o.runs),
+		Title: fmt.Sprintf("1 → %d, %d MiB, %.0f MB/s up per node, bound %.1f s, medians of %d", b.o.leeches, b.o.mib, float64(b.o.rate)/1e6, b.bound(), b.o.Runs),
 		Head:  []string{"program", "last / bound", "first s", "median s", "last s", "CPU s seed", "CPU s leeches", "MiB largest leech", "foreign", "failed"},
 		Notes: []string{"foreign: cores used by anything but the nodes; a run with a large one is suspect."},
 	}

@@ -35,23 +35,22 @@ const transferTimeout = 6 * time.Minute
 
 // bench is one invocation.
 type bench struct {
+	*measure.Work
 	rows     []row
 	cells    []cell
 	runs     int
 	timeout  time.Duration
-	work     string
 	places   map[string]place
 	torrents map[string]string // "DATA FORMAT" → path
 	tracker  *clients.Tracker
-	report   measure.Report
 }
 
 // options are the flags.
 type options struct {
-	programs, stores, data, ram, disk, json, markdown string
-	runs                                              int
-	mib, warm                                         int64
-	timeout                                           time.Duration
+	measure.Options
+	programs, stores, data, ram, disk string
+	mib, warm                         int64
+	timeout                           time.Duration
 }
 
 func main() {
@@ -74,9 +73,7 @@ func flags() options {
 	flag.StringVar(&o.data, "data", "big,many", "what: big (one file), many (2,000 files of 256 KiB)")
 	flag.StringVar(&o.ram, "ram", "/dev/shm", "folder on a RAM disk")
 	flag.StringVar(&o.disk, "disk", os.TempDir(), "folder on a disk")
-	flag.StringVar(&o.json, "json", "", "file that gets one JSON line for each run")
-	flag.StringVar(&o.markdown, "markdown", "", "file that gets the tables in markdown")
-	flag.IntVar(&o.runs, "runs", 3, "runs of each row and column")
+	o.Flags(3)
 	flag.Int64Var(&o.mib, "size", 2048, "MiB of the big file; the many files are a quarter of it")
 	flag.Int64Var(&o.warm, "warm", -1, "MiB of memory to touch first; -1: what the runs need; 0: none")
 	flag.DurationVar(&o.timeout, "timeout", transferTimeout, "of one run")
@@ -85,26 +82,20 @@ func flags() options {
 }
 
 func run(ctx context.Context, o options) error {
-	work, err := os.MkdirTemp(o.ram, "shoal-bench-")
+	work, err := o.Open(o.ram)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
-	b := &bench{runs: o.runs, timeout: o.timeout, work: work, places: map[string]place{}, torrents: map[string]string{}}
-	var closeReport func() error
-	if b.report, closeReport, err = measure.OpenReport(o.json, o.markdown); err != nil {
-		return err
-	}
-	defer closeReport()
+	b := &bench{Work: work, runs: o.Runs, timeout: o.timeout, places: map[string]place{}, torrents: map[string]string{}}
+	defer b.Close()
+	defer b.clear()
 	if b.rows, err = parseRows(o.programs); err != nil {
 		return err
 	}
-	for _, data := range strings.Split(o.data, ",") {
-		for _, store := range strings.Split(o.stores, ",") {
-			b.cells = append(b.cells, cell{store, data})
-		}
+	if b.cells, err = parseCells(o); err != nil {
+		return err
 	}
-	trackerLab, err := clients.NewLab(work)
+	trackerLab, err := clients.NewLab(b.Dir)
 	if err != nil {
 		return err
 	}
@@ -115,10 +106,28 @@ func run(ctx context.Context, o options) error {
 	if err := b.prepare(ctx, o); err != nil {
 		return err
 	}
-	for _, p := range b.places {
-		defer os.RemoveAll(p.root)
-	}
 	return b.all(ctx)
+}
+
+// clear removes what was transferred and what arrived.
+func (b *bench) clear() {
+	for _, p := range b.places {
+		os.RemoveAll(p.root)
+	}
+}
+
+// parseCells reads the lists of columns.
+func parseCells(o options) ([]cell, error) {
+	var cells []cell
+	for _, data := range strings.Split(o.data, ",") {
+		for _, store := range strings.Split(o.stores, ",") {
+			if data != "big" && data != "many" || store != "ram" && store != "disk" {
+				return nil, fmt.Errorf("no column is %s into %s", data, store)
+			}
+			cells = append(cells, cell{store, data})
+		}
+	}
+	return cells, nil
 }
 
 // parseRows reads the list of rows and leaves out what is not installed.
@@ -169,7 +178,7 @@ func (b *bench) all(ctx context.Context) error {
 				}
 				res := b.measureRun(ctx, r, c, n+1)
 				results = append(results, res)
-				if err := b.report.Run(res); err != nil {
+				if err := b.Run(res); err != nil {
 					return err
 				}
 				note := fmt.Sprintf("%.0f MB/s", res.Rate)
@@ -184,7 +193,7 @@ func (b *bench) all(ctx context.Context) error {
 	for _, c := range b.cells {
 		tables = append(tables, b.table(c, results))
 	}
-	return b.report.Finish(os.Stdout, measure.Machine(), tables...)
+	return b.Finish(os.Stdout, measure.Machine(), tables...)
 }
 
 // table makes one cell's table.
@@ -307,7 +316,7 @@ func (b *bench) torrentsOf(ctx context.Context, c cell) error {
 		if c.data == "many" && r.format != clients.V1 {
 			piece = 256 << 10
 		}
-		path := filepath.Join(b.work, strings.ReplaceAll(key, " ", "-")+".torrent")
+		path := filepath.Join(b.Dir, strings.ReplaceAll(key, " ", "-")+".torrent")
 		_, err := maker.Make(ctx, clients.MakeRequest{Path: b.places[c.store].source(c.data), Out: path, Format: r.format, Piece: piece, Tracker: b.tracker.URL()})
 		if err != nil {
 			return err

@@ -85,7 +85,7 @@ func (b *bench) transfer(ctx context.Context, r row, c cell, res *result) (err e
 	if err := measure.Cache(p.source(c.data)); err != nil {
 		return err
 	}
-	l, err := clients.NewLab(b.work)
+	l, err := clients.NewLab(b.Dir)
 	if err != nil {
 		return err
 	}
@@ -95,6 +95,7 @@ func (b *bench) transfer(ctx context.Context, r row, c cell, res *result) (err e
 			return
 		}
 		l.Stop()
+		b.Keep = true
 		err = fmt.Errorf("%w (logs in %s)", err, l.Root())
 	}()
 	b.tracker.Forget()
