@@ -54,6 +54,7 @@ var kinds = []struct {
 	{store.ErrLink, api.Refused, "links are not followed; choose another folder"},
 	{engine.ErrNotFound, api.NotFound, "`shoal ls` lists the shares"},
 	{engine.ErrNotReady, api.Unavailable, "try again when its description has come and its files were looked at"},
+	{engine.ErrNoLayers, api.Unavailable, "they come from a connected peer after those of the selection; `shoal get` without --select fetches all"},
 	{engine.ErrNoMatch, api.NotFound, "`shoal show` lists its files"},
 	{engine.ErrElsewhere, api.Exists, "remove it first, or use that folder"},
 	{engine.ErrInPlace, api.Refused, "leave --data out"},

@@ -85,12 +85,30 @@ func (a *Announcer) Completed() {
 	}
 }
 
-// Next is when trackers are asked next; zero while they are being asked. It is for the
-// share's goroutine, as State is.
-func (a *Announcer) Next() time.Time { return a.next }
+// Next is when trackers are asked next; zero while they are being asked, and of a nil
+// Announcer. It is for the share's goroutine.
+func (a *Announcer) Next() time.Time {
+	if a == nil {
+		return time.Time{}
+	}
+	return a.next
+}
 
-// State is what a tracker last said, nil if it was not asked.
-func (a *Announcer) State(url string) *Status { return a.states[url] }
+// Statuses are those of all trackers, in the order of their tiers; a is nil while none is
+// asked. It is for the share's goroutine.
+func Statuses(tiers [][]string, a *Announcer) (list []Status) {
+	for tier, urls := range tiers {
+		for _, u := range urls {
+			st := Status{URL: u, Seeders: -1, Leechers: -1}
+			if a != nil && a.states[u] != nil {
+				st = *a.states[u]
+			}
+			st.Tier = tier
+			list = append(list, st)
+		}
+	}
+	return list
+}
 
 // Stop ends the Announcer and has those trackers told `stopped` that know of the share,
 // within StoppedTime. It does not wait: see Desk.Wait.

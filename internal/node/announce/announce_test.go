@@ -104,8 +104,8 @@ func stop(s *share, a *Announcer) {
 }
 
 // state is what the share's goroutine sees.
-func state(s *share, a *Announcer, url string) (st *Status, next time.Duration) {
-	s.Do(context.Background(), func() { st, next = a.State(url), time.Until(a.Next()) })
+func state(s *share, a *Announcer, url string) (st Status, next time.Duration) {
+	s.Do(context.Background(), func() { st, next = Statuses([][]string{{"before"}, {url}}, a)[1], time.Until(a.Next()) })
 	return st, next
 }
 
@@ -122,10 +122,10 @@ func TestEvents(t *testing.T) {
 		synctest.Wait()
 		c.expect(t, "0s a started 1")
 		st, next := state(s, a, "a")
-		if st == nil || !st.OK || st.Seeders != 3 || st.Leechers != -1 || st.Peers != 1 || s.peers != 1 {
+		if !st.OK || st.Tier != 1 || st.Seeders != 3 || st.Leechers != -1 || st.Peers != 1 || s.peers != 1 {
 			t.Errorf("state %+v, %d peers", st, s.peers)
 		}
-		if other, _ := state(s, a, "b"); other != nil || next != 30*time.Minute {
+		if other, _ := state(s, a, "b"); other.OK || other.Seeders != -1 || other.URL != "b" || next != 30*time.Minute {
 			t.Errorf("next in %v", next)
 		}
 		pass(31 * time.Minute)
@@ -308,7 +308,7 @@ func TestWake(t *testing.T) {
 		past := a.Park()
 		pass(10 * time.Minute)
 		a = a.desk.Start(s, nil, nil, past)
-		if st, next := state(s, a, "a"); next != 20*time.Minute || st == nil || st.Seeders != 3 {
+		if st, next := state(s, a, "a"); next != 20*time.Minute || st.Seeders != 3 {
 			t.Errorf("next in %v, state %+v", next, st)
 		}
 		pass(19 * time.Minute)

@@ -43,7 +43,7 @@ func (s *Share) lacking(have []bool, wanted func(int) bool) {
 		}
 	}
 	s.settle()
-	s.row.Complete = s.t.Needed() == 0 && s.tally.AllFinished()
+	s.row.Complete = s.t.Needed() == 0 && len(files.Lacking(s.meta.Info, have, wanted)) == 0
 	if !s.row.Complete {
 		s.addPeers(s.spec.Peers, candidates.FromPerson)
 	}

@@ -153,11 +153,17 @@ func (e *Engine) SetPaused(id string, on bool) (Status, error) {
 
 // SetSequential fetches pieces in order, or not.
 func (e *Engine) SetSequential(id string, on bool) (Status, error) {
-	return e.change(id, func(s *Share) {
-		s.row.Sequential, s.spec.Sequential = on, on
-		s.event(swarm.Event{Kind: swarm.SetSequential, N: number(on)})
-		s.e.keep(s)
-	})
+	return e.change(id, func(s *Share) { s.setSequential(on) })
+}
+
+func (s *Share) setSequential(on bool) {
+	s.row.Sequential, s.spec.Sequential = on, on
+	n := uint32(0)
+	if on {
+		n = 1
+	}
+	s.event(swarm.Event{Kind: swarm.SetSequential, N: n})
+	s.e.keep(s)
 }
 
 // AddPeers tries addresses that a person gave.

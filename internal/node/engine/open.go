@@ -124,6 +124,13 @@ func (s *Share) inspect(m *metainfo.Metainfo, spec Spec) (*files.Found, error) {
 
 // ready goes on after open: the swarm learns what is there.
 func (s *Share) ready(o *files.Found, err error) {
+	if s.reopen && !s.stopping {
+		if s.reopen = false; o != nil {
+			o.Content.Close()
+		}
+		s.open()
+		return
+	}
 	if err != nil {
 		s.fail(err)
 		return

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -195,11 +196,22 @@ func (e *Engine) addAgain(r *entry, spec Spec) (Status, error) {
 	}
 	s := r.share
 	e.mu.Unlock()
+	var err error
 	ok := s.call(func() {
+		if s.meta != nil && len(spec.Select) > 0 && !files.Any(s.meta.Info, (&Spec{Select: spec.Select, InPlace: s.spec.InPlace}).wanted(s.meta.Info)) {
+			err = ErrNoMatch
+			return
+		}
 		s.addPeers(spec.Peers, candidates.FromPerson)
 		s.addPeers(spec.Magnet.Peers, candidates.FromLink)
 		s.again(spec.Peers)
 		s.setPaused(false)
+		if spec.Sequential {
+			s.setSequential(true)
+		}
+		s.row.UpLimit, s.row.DownLimit = cmp.Or(spec.Up, s.row.UpLimit), cmp.Or(spec.Down, s.row.DownLimit)
+		s.applyLimits()
+		s.e.keep(s)
 		if len(spec.Select) > 0 || len(s.spec.Select) > 0 {
 			s.reselect(spec.Select)
 		}
@@ -207,7 +219,10 @@ func (e *Engine) addAgain(r *entry, spec Spec) (Status, error) {
 		s.publish()
 	})
 	if !ok {
-		return Status{}, errGone
+		err = errGone
+	}
+	if err != nil {
+		return Status{}, err
 	}
 	return *s.status.Load(), nil
 }
@@ -286,7 +301,7 @@ func (s *Share) park() {
 		r.share = nil
 		r.row = s.row
 		r.status = s.status.Load()
-		r.next = s.nextAnnounce()
+		r.next = s.ann.Next()
 	}
 	e.mu.Unlock()
 }

@@ -32,6 +32,7 @@ type Spec struct {
 var (
 	ErrNotFound    = errors.New("no such share")
 	ErrNotReady    = errors.New("the share's description has not come yet, or its files are being looked at")
+	ErrNoLayers    = errors.New("the piece hashes of files that were not selected have not come")
 	ErrNoMatch     = errors.New("no file of the share fits the selection")
 	ErrElsewhere   = errors.New("the share is already here with another folder")
 	ErrRefusedMeta = errors.New("the description that peers sent is refused")

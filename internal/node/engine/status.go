@@ -174,19 +174,14 @@ func (c *conn) source() Source { return Source{Addr: c.Addr, Client: c.client(),
 
 // bytesLeft is what of the whole share is not here, for trackers: who has all that it
 // wants and not all is no seed.
-func (s *Share) bytesLeft() (n int64) {
+func (s *Share) bytesLeft() int64 {
 	if s.row.Complete && s.t.Info() == nil {
 		return 0 // it is being looked at again
 	}
 	if s.meta == nil || s.t.Info() == nil {
 		return 1 << 40 // unknown, but not zero: that would say we are a seed
 	}
-	for p := range s.meta.Info.NumPieces() {
-		if !s.t.Have(p) {
-			n += files.PieceBytes(s.meta.Info, p)
-		}
-	}
-	return n
+	return files.Left(s.meta.Info, s.t.Have)
 }
 
 // baseStatus is what a row tells of its share.

@@ -7,7 +7,8 @@ import (
 	"shoal/internal/core/metainfo"
 )
 
-// Torrent is the share's .torrent. While piece layers are missing it is ErrNotReady.
+// Torrent is the share's .torrent. Before a link was described it is ErrNotReady, while piece
+// layers are missing ErrNoLayers: other programs would refuse it.
 func (e *Engine) Torrent(id string) ([]byte, error) {
 	e.mu.Lock()
 	r, err := e.entry(id)
@@ -27,7 +28,7 @@ func (e *Engine) Torrent(id string) ([]byte, error) {
 		return nil, err
 	}
 	if m, err := metainfo.ParseIncomplete(b); err == nil && len(m.MissingLayers()) > 0 {
-		return nil, ErrNotReady
+		return nil, ErrNoLayers
 	}
 	return b, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/netip"
-	"time"
 
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm/candidates"
@@ -109,24 +108,4 @@ func (s *Share) announceCompleted() {
 	}
 }
 
-func (s *Share) nextAnnounce() time.Time {
-	if s.ann == nil {
-		return time.Time{}
-	}
-	return s.ann.Next()
-}
-
-func (s *Share) trackerStatus() []TrackerStatus {
-	var list []TrackerStatus
-	for tier, urls := range s.trackers() {
-		for _, u := range urls {
-			t := TrackerStatus{URL: u, Seeders: -1, Leechers: -1}
-			if s.ann != nil && s.ann.State(u) != nil {
-				t = *s.ann.State(u)
-			}
-			t.Tier = tier
-			list = append(list, t)
-		}
-	}
-	return list
-}
+func (s *Share) trackerStatus() []TrackerStatus { return announce.Statuses(s.trackers(), s.ann) }

@@ -70,6 +70,16 @@ func PieceBytes(info *metainfo.Info, p int) int64 {
 	return int64(info.DataSize(p))
 }
 
+// Left is how many bytes lie in pieces that are not here, wanted or not.
+func Left(info *metainfo.Info, have func(piece int) bool) (n int64) {
+	for p := range info.NumPieces() {
+		if !have(p) {
+			n += PieceBytes(info, p)
+		}
+	}
+	return n
+}
+
 // PieceWanted tells whether a piece holds a byte of a wanted file.
 func PieceWanted(info *metainfo.Info, p int, wanted func(int) bool) bool {
 	if wanted == nil {
