@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"shoal/internal/adapter/store"
@@ -321,7 +322,13 @@ func (n *Node) Create(ctx context.Context, r api.CreateRequest, progress func(ap
 	if base := filepath.Base(report.Root); base != m.Info.Name {
 		spec.Base = base
 	}
-	_, before := n.engine.Status(m.Hash.ID())
+	had, before := n.engine.Detail(m.Hash.ID())
+	for _, t := range r.Trackers {
+		if before == nil && !slices.ContainsFunc(had.Trackers, func(h engine.TrackerStatus) bool { return h.URL == t }) {
+			return api.Created{}, api.Errorf(api.Exists, m.Info.Name, "it is shared already, without the tracker %s", t).
+				Try("remove it first with `shoal rm`, which leaves its files")
+		}
+	}
 	st, err := n.engine.Add(spec)
 	if err != nil {
 		return api.Created{}, Problem(err)

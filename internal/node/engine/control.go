@@ -158,11 +158,7 @@ func (e *Engine) SetSequential(id string, on bool) (Status, error) {
 
 func (s *Share) setSequential(on bool) {
 	s.row.Sequential, s.spec.Sequential = on, on
-	n := uint32(0)
-	if on {
-		n = 1
-	}
-	s.event(swarm.Event{Kind: swarm.SetSequential, N: n})
+	s.event(swarm.Event{Kind: swarm.SetSequential, N: number(on)})
 	s.e.keep(s)
 }
 
