@@ -266,7 +266,6 @@ func TestFailingDevice(t *testing.T) {
 		"fdatasync:error=EIO", "fdatasync:error=EIO:when=1", "fsync:error=EIO", "fsync:error=EIO:when=2+",
 		"pwritev:error=EIO", "pwritev:error=EIO:when=5+", "pwritev:error=ENOSPC:when=3+", "pwritev:error=EDQUOT:when=2+",
 		"ftruncate:error=EIO", "renameat2:error=EIO", "renameat2:error=EROFS", "pwrite64:error=EIO:when=20+", "pwrite64:error=ENOSPC:when=10+",
-		"preadv:error=EIO",
 	} {
 		t.Run(fault, func(t *testing.T) {
 			n := newNode(t, l)
@@ -282,8 +281,8 @@ func TestFailingDevice(t *testing.T) {
 				t.Errorf("exit 0 and wrong content")
 			case r.code != 0 && r.code != 5:
 				t.Errorf("exit %d, want 5", r.code)
-			case r.code == 0 && strings.Contains(fault, "sync:error=EIO") && !strings.Contains(fault, "when"):
-				t.Errorf("a device that keeps failing is not mentioned")
+			case r.code == 0 && !strings.Contains(fault, "when"):
+				t.Errorf("a device that always fails is not mentioned")
 			}
 			if strings.Contains(r.stderr, "goroutine ") {
 				t.Errorf("a panic: %s", r.stderr)
