@@ -30,8 +30,8 @@ func exchange(t *testing.T, seed, leech *clients.Client, f clients.Format, magne
 		announce = p.Tracker.URL()
 	}
 	r := clients.MakeRequest{Path: filepath.Join(dir, name), Format: f, Piece: pieceLength, Tracker: announce}
-	if magnet && f == clients.Hybrid {
-		r.Piece = wholeFiles
+	if magnet && f == clients.Hybrid && leech.Name != clients.Shoal().Name {
+		r.Piece = oneLayer
 	}
 	path, made := torrent(ctx, t, r)
 	to := t.TempDir()
