@@ -158,7 +158,7 @@ func TestHybrid(t *testing.T) {
 func TestPartialSeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s, a := begin([]string{"a"})
-		s.facts.Left = 5
+		s.Do(t.Context(), func() { s.facts.Left = 5 })
 		pass(31 * time.Minute)
 		s.Do(t.Context(), func() { s.facts.Complete = true })
 		pass(30 * time.Minute)

@@ -31,10 +31,10 @@ func (s *Share) finishFile(f int) {
 	if s.holdForLayer(f) {
 		return
 	}
-	content := s.content.Load()
-	s.tally.Take(f)
+	content, tally := s.content.Load(), s.tally // another may count by the time it is finished
+	tally.Take(f)
 	if s.spec.InPlace {
-		s.tally.Finished()
+		tally.Finished()
 		return
 	}
 	s.work++
@@ -43,11 +43,11 @@ func (s *Share) finishFile(f int) {
 		s.post(msg{kind: msgCall, call: func() {
 			s.work--
 			if err != nil {
-				s.tally.GiveBack(f)
+				tally.GiveBack(f)
 				s.fail(err)
 				return
 			}
-			s.tally.Finished()
+			tally.Finished()
 			s.completeIfDone()
 		}})
 	})
