@@ -116,14 +116,15 @@ func TestTrackerOfSelection(t *testing.T) {
 	writeFile(t, filepath.Join(root, "b"), 100)
 	a, b := startNode(t), startNode(t, withTracker(t))
 	m := a.share(root, store.CreateOptions{Version: metainfo.V1, PieceLength: testPiece})
-	m.Trackers = [][]string{{url}}
+	tracked := *m // the node has the other
+	tracked.Trackers = [][]string{{url}}
 	expect := func(want string) {
 		t.Helper()
 		if e := next(t, events); e != want {
 			t.Errorf("the tracker was told %q, not %q", e, want)
 		}
 	}
-	dir := b.fetch(Spec{Meta: m, Select: []string{"a"}}, a)
+	dir := b.fetch(Spec{Meta: &tracked, Select: []string{"a"}}, a)
 	b.waitDone(m.Hash)
 	expect(fmt.Sprint("started ", testPiece+100))
 	if _, err := b.SetPaused(m.Hash.ID(), true); err != nil {
