@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -75,14 +76,31 @@ func (r *real) startAs(before []string, args ...string) *child {
 	return c
 }
 
-// until reads lines into v until want says that it is the one.
-func (c *child) until(v any, want func() bool) {
+// first reads the first line.
+func (c *child) first(v any) { c.t.Helper(); c.until("", v, func() bool { return true }) }
+
+// done reads the line that ends a get.
+func (c *child) done() (d api.Done) {
+	c.t.Helper()
+	c.until(api.EventDone, &d, func() bool { return true })
+	return d
+}
+
+// until reads events of one name into v until want says that it is the one.
+func (c *child) until(event string, v any, want func() bool) {
 	c.t.Helper()
 	for {
 		line, err := c.lines.ReadBytes('\n')
 		if err != nil {
 			c.cmd.Wait()
 			c.t.Fatalf("%v: it ended before that: %s", c.cmd.Args[1:], c.err.String())
+		}
+		var h api.Head
+		if err := json.Unmarshal(line, &h); err != nil {
+			c.t.Fatalf("%s: %v", line, err)
+		}
+		if h.Event != event && event != "" {
+			continue
 		}
 		if err := json.Unmarshal(line, v); err != nil {
 			c.t.Fatalf("%s: %v", line, err)
@@ -118,7 +136,7 @@ func (r *real) addr() string {
 	r.t.Helper()
 	c := r.start("status")
 	var st api.Status
-	c.until(&st, func() bool { return true })
+	c.first(&st)
 	c.wait()
 	if len(st.Listen) == 0 {
 		r.t.Fatal("the node listens nowhere")
@@ -144,22 +162,21 @@ func TestGetOutlivesTheNodeOfAnother(t *testing.T) {
 	source, here := newReal(t), newReal(t)
 	var made api.Created
 	seed := source.start("--port", "0", "share", file)
-	seed.until(&made, func() bool { return true })
+	seed.first(&made)
 
 	var ready api.Ready
 	up := here.start("--port", "0", "--api-port", "0", "up", "--down-limit", "1MB")
-	up.until(&ready, func() bool { return true })
+	up.first(&ready)
 	dir := t.TempDir()
 	get := here.start("get", made.Link, "-o", dir, "--peer", source.addr(), "--port", "0")
 	var p api.ProgressEvent
-	get.until(&p, func() bool { return p.Bytes > 0 })
+	get.until(api.EventProgress, &p, func() bool { return p.Bytes > 0 })
 	if code := up.stop(os.Interrupt); code != 0 {
 		t.Errorf("up ended with %d: %s", code, up.err.String())
 	}
 	limit := here.start("limit", "--down", "0") // the get holds the home now; else this waits for nothing
 	limit.wait()
-	var done api.Done
-	get.until(&done, func() bool { return done.Event == api.EventDone })
+	get.done()
 	if code := get.wait(); code != 0 || !strings.Contains(get.err.String(), "has ended") {
 		t.Errorf("get ended with %d: %s", code, get.err.String())
 	}
@@ -181,7 +198,7 @@ func TestNohup(t *testing.T) {
 		r := newReal(t)
 		up := r.startAs([]string{"/bin/sh", "-c", tc.trap + `exec "$0" "$@"`}, "--port", "0", "--api-port", "0", "up")
 		var ready api.Ready
-		up.until(&ready, func() bool { return true })
+		up.first(&ready)
 		if err := up.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
@@ -196,4 +213,76 @@ func TestNohup(t *testing.T) {
 			t.Errorf("with nohup: exit %d: %s", code, up.err.String())
 		}
 	}
+}
+
+// TestGoSources shares the ten thousand files of Go itself, fetches them with another node
+// and compares every byte of every file.
+func TestGoSources(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it moves ten thousand files")
+	}
+	root := filepath.Join(goroot(t), "src")
+	source, here := newReal(t), newReal(t)
+	seed := source.start("--port", "0", "share", root)
+	var made api.Created
+	seed.first(&made)
+	if made.Files < 5000 {
+		t.Fatalf("%s holds %d files", root, made.Files)
+	}
+	dir := t.TempDir()
+	get := here.start("--port", "0", "get", made.Link, "-o", dir, "--peer", source.addr())
+	done := get.done()
+	if code := get.wait(); code != 0 {
+		t.Fatalf("get ended with %d: %s", code, get.err.String())
+	}
+	if code := seed.stop(os.Interrupt); code != 0 {
+		t.Errorf("share ended with %d: %s", code, seed.err.String())
+	}
+	if done.Bytes != made.Bytes || done.Path != filepath.Join(dir, made.Name) {
+		t.Errorf("%+v of %+v", done, made)
+	}
+	same, err := sameTree(t.Context(), root, done.Path)
+	if err != nil || !same {
+		t.Errorf("not what was shared: %v", err)
+	}
+	t.Logf("%d files, %d bytes, hashed in %.2f s, fetched in %.2f s", made.Files, made.Bytes, made.Seconds, done.Seconds)
+}
+
+// TestProgressOfManySmallFiles: a piece that is mostly padding counts as what it holds, so
+// half of the pieces is about half of the bytes.
+func TestProgressOfManySmallFiles(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "many")
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const files = 128
+	for i := range files {
+		randomFile(t, filepath.Join(root, fmt.Sprintf("%03d", i)), 1000)
+	}
+	for _, how := range [][]string{{"hybrid"}, {"v2"}, {"hybrid", "--select", "0??"}, {"v2", "--select", "0??"}} {
+		t.Run(strings.Join(how, " "), func(t *testing.T) {
+			t.Parallel()
+			source, here := newReal(t), newReal(t)
+			seed := source.start("--port", "0", "share", root, "--format", how[0])
+			var made api.Created
+			seed.first(&made)
+			get := here.start(append([]string{"--port", "0", "get", made.Link, "-o", t.TempDir(), "--peer", source.addr(), "--down-limit", "200K"}, how[1:]...)...)
+			var p api.ProgressEvent
+			get.until(api.EventProgress, &p, func() bool { return p.Pieces >= 20 })
+			if want := int64(p.Pieces) * 1000; p.Bytes < want/2 || p.Bytes > want*2 {
+				t.Errorf("%d pieces of one file each, and %d of %d bytes", p.Pieces, p.Bytes, p.Total)
+			}
+		})
+	}
+}
+
+// goroot is where Go lies.
+func goroot(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }

@@ -138,8 +138,8 @@ func (s *Share) link() string {
 	return s.linkText
 }
 
-// progress counts verified bytes of wanted files: whole pieces, less what of them lies in
-// other files or padding.
+// progress counts verified bytes of wanted files: whole pieces, less the share of them that
+// lies in padding or gaps.
 func (s *Share) progress(st *Status) {
 	info := s.meta.Info
 	st.Bytes, st.Pieces, st.Have = info.Bytes(), info.NumPieces(), s.t.HaveCount()
@@ -147,16 +147,17 @@ func (s *Share) progress(st *Status) {
 		s.wantedBytes = files.Bytes(info, s.spec.wanted(info))
 	}
 	st.Wanted = s.wantedBytes
+	filled := float64(info.Bytes()) / float64(max(info.Span(), 1))
 	switch {
 	case s.t.Info() == nil:
 	case s.t.Needed() == 0 && len(s.gone) == 0:
 		st.Done = st.Wanted
 	case st.Wanted == info.Bytes():
-		st.Done = max(0, min(int64(st.Have)*info.PieceLength, info.Span())-info.Padding())
+		st.Done = int64(float64(min(int64(st.Have)*info.PieceLength, info.Span())) * filled)
 	default:
-		st.Done = max(0, st.Wanted-int64(s.t.Needed())*info.PieceLength)
+		st.Done = st.Wanted - int64(float64(int64(s.t.Needed())*info.PieceLength)*filled)
 	}
-	st.Done = min(st.Done, st.Wanted)
+	st.Done = max(0, min(st.Done, st.Wanted))
 }
 
 // sources lists who gave data, most first.
