@@ -261,13 +261,14 @@ func TestProgressOfManySmallFiles(t *testing.T) {
 		randomFile(t, filepath.Join(root, fmt.Sprintf("%03d", i)), 1000)
 	}
 	for _, how := range [][]string{{"hybrid"}, {"v2"}, {"hybrid", "--select", "0??"}, {"v2", "--select", "0??"}} {
+		limit := map[string]string{"hybrid": "200K", "v2": "20K"}[how[0]] // v2 pieces have no padding to send
 		t.Run(strings.Join(how, " "), func(t *testing.T) {
 			t.Parallel()
 			source, here := newReal(t), newReal(t)
 			seed := source.start("--port", "0", "share", root, "--format", how[0])
 			var made api.Created
 			seed.first(&made)
-			get := here.start(append([]string{"--port", "0", "get", made.Link, "-o", t.TempDir(), "--peer", source.addr(), "--down-limit", "200K"}, how[1:]...)...)
+			get := here.start(append([]string{"--port", "0", "get", made.Link, "-o", t.TempDir(), "--peer", source.addr(), "--down-limit", limit}, how[1:]...)...)
 			var p api.ProgressEvent
 			get.until(api.EventProgress, &p, func() bool { return p.Pieces >= 20 })
 			if want := int64(p.Pieces) * 1000; p.Bytes < want/2 || p.Bytes > want*2 {
