@@ -15,6 +15,7 @@ const (
 	failFirst = 30 * time.Second // wait after a round in which none answered
 	failMost  = 30 * time.Minute
 	numWant   = 80
+	seedWant  = 30 // of a complete share: those who want it may not be able to come by themselves
 
 	// StoppedTime is how long telling trackers `stopped` may take.
 	StoppedTime = 2500 * time.Millisecond
@@ -213,7 +214,7 @@ func (a *Announcer) ask(url string) (tracker.Response, error) {
 		r.Event = tracker.Started
 	}
 	if r.NumWant = numWant; facts.Complete {
-		r.NumWant = -1
+		r.NumWant = seedWant
 	}
 	var out tracker.Response
 	var first error

@@ -111,6 +111,9 @@ func (s *Share) gotPEX(c *conn, body []byte) error {
 		return err
 	}
 	for _, p := range m.Added {
+		if s.row.Complete && p.Flags&wire.PEXSeed != 0 {
+			continue
+		}
 		s.addCandidate(p.Addr, candidates.FromPEX)
 	}
 	return nil

@@ -164,8 +164,7 @@ func (s *Share) dialSome() {
 		if !ok {
 			return
 		}
-		if s.row.Complete && source > candidates.FromLink || s.private() && source == candidates.FromPEX {
-			// Who wants something comes by itself; what was learnt before we knew better is let be.
+		if s.private() && source == candidates.FromPEX { // learnt before we knew better
 			s.cands.Done(s.now(), addr, false)
 			continue
 		}

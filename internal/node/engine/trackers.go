@@ -38,6 +38,9 @@ func (o announced) Facts() announce.Facts {
 
 // Answered implements announce.Share.
 func (o announced) Answered(st *announce.Status, peers []netip.AddrPort) {
+	if o.s.row.Complete && st.Leechers == 0 {
+		peers = nil // all seeds
+	}
 	for _, p := range peers {
 		o.s.addCandidate(p, candidates.FromTracker)
 	}

@@ -3,10 +3,12 @@ package engine
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -136,4 +138,60 @@ func TestTrackerOfSelection(t *testing.T) {
 	expect("completed 0")
 	b.stop()
 	expect("stopped 0")
+}
+
+// knows is a tracker on loopback that names one peer and says how many want the share.
+func knows(t *testing.T, peer netip.AddrPort, leechers int) (url string) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n, err := strconv.Atoi(r.URL.Query().Get("numwant")); err != nil || n == 0 {
+			t.Errorf("asked for %d peers", n)
+		}
+		ip := peer.Addr().As4()
+		fmt.Fprintf(w, "d10:incompletei%de8:intervali1800e5:peers6:%s%se", leechers, ip[:], []byte{byte(peer.Port() >> 8), byte(peer.Port())})
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/announce"
+}
+
+// TestSeedDialsWhoCannot: a seed behind a NAT cannot be reached. It asks its tracker for
+// those who want the share, and dials them.
+func TestSeedDialsWhoCannot(t *testing.T) {
+	leech := startNode(t)
+	path := filepath.Join(t.TempDir(), "content")
+	writeFile(t, path, 3*testPiece)
+	o := store.CreateOptions{Version: metainfo.V1, PieceLength: testPiece}
+	m, _, err := store.Create(t.Context(), path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := leech.fetch(Spec{Meta: m})
+	seed := startNode(t, withTracker(t))
+	o.Trackers = [][]string{{knows(t, netip.MustParseAddrPort(leech.addr()), 1)}}
+	seed.share(path, o)
+	leech.waitDone(m.Hash)
+	sameTree(t, path, filepath.Join(dir, "content"))
+}
+
+// TestSeedLetsSeedsBe: where the tracker says that nobody wants the share, a seed dials nobody.
+func TestSeedLetsSeedsBe(t *testing.T) {
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	path := filepath.Join(t.TempDir(), "content")
+	writeFile(t, path, testPiece)
+	seed := startNode(t, withTracker(t))
+	o := store.CreateOptions{Version: metainfo.V1, PieceLength: testPiece, Trackers: [][]string{{knows(t, l.Addr().(*net.TCPAddr).AddrPort(), 0)}}}
+	seed.share(path, o)
+	seed.wait("its tracker", func(e Event) bool { return e.Kind == EventTracker })
+	seed.parked()
+	if err := l.SetDeadline(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := l.Accept(); err == nil {
+		c.Close()
+		t.Error("it dialled another seed")
+	}
 }
