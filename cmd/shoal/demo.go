@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"shoal/internal/core/metainfo"
 	"shoal/internal/door/api"
 	"shoal/internal/door/cli"
 )
@@ -69,8 +71,12 @@ func (d *demo) run(ctx context.Context) (cli.DemoReport, error) {
 		return r, err
 	}
 	r.Seed = sh.Uploaded
+	original, err := d.originals(ctx, made.InfoHash)
+	if err != nil {
+		return r, err
+	}
 	for i := range d.peers {
-		d.peers[i].Equal, err = sameTree(ctx, path, filepath.Join(d.folder(i+1), made.Name))
+		d.peers[i].Equal, err = sameTree(ctx, path, filepath.Join(d.folder(i+1), made.Name), original)
 		if err != nil {
 			return r, err
 		}
@@ -78,6 +84,26 @@ func (d *demo) run(ctx context.Context) (cli.DemoReport, error) {
 	}
 	r.Peers = d.peers
 	return r, nil
+}
+
+// originals tells the names that files have at the first node from those that were made
+// safe, where they differ.
+func (d *demo) originals(ctx context.Context, id string) (map[string]string, error) {
+	b, err := d.clients[0].Torrent(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	m, err := metainfo.Parse(b)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]string{}
+	for _, f := range m.Info.Files {
+		if f.Raw != "" {
+			names[filepath.Join(f.Path...)] = filepath.Join(f.RawPath()...)
+		}
+	}
+	return names, nil
 }
 
 // source is the path to share: the person's, or a folder of 64 MiB in files of
@@ -206,8 +232,9 @@ func (d *demo) close(ctx context.Context) error {
 }
 
 // sameTree compares a file or folder with another, byte by byte: every regular
-// file of the first must be in the second, and nothing else may be there.
-func sameTree(ctx context.Context, a, b string) (bool, error) {
+// file of the first must be in the second, and nothing else may be there. original has the
+// names of the first that are others in the second.
+func sameTree(ctx context.Context, a, b string, original map[string]string) (bool, error) {
 	files := map[string]bool{}
 	if err := eachFile(a, func(rel string) error { files[rel] = true; return nil }); err != nil {
 		return false, err
@@ -217,12 +244,13 @@ func sameTree(ctx context.Context, a, b string) (bool, error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !files[rel] {
+		from := cmp.Or(original[rel], rel)
+		if !files[from] {
 			equal = false
 			return nil
 		}
-		delete(files, rel)
-		same, err := sameFile(filepath.Join(a, rel), filepath.Join(b, rel))
+		delete(files, from)
+		same, err := sameFile(filepath.Join(a, from), filepath.Join(b, rel))
 		equal = equal && same
 		return err
 	})

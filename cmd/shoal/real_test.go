@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli"
 )
 
 // real runs the program as it is, with a home of its own, on loopback.
@@ -241,7 +242,7 @@ func TestGoSources(t *testing.T) {
 	if done.Bytes != made.Bytes || done.Path != filepath.Join(dir, made.Name) {
 		t.Errorf("%+v of %+v", done, made)
 	}
-	same, err := sameTree(t.Context(), root, done.Path)
+	same, err := sameTree(t.Context(), root, done.Path, nil)
 	if err != nil || !same {
 		t.Errorf("not what was shared: %v", err)
 	}
@@ -276,6 +277,47 @@ func TestProgressOfManySmallFiles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOddNames: names that had to be made safe are those of the same files: the demo finds
+// them equal, and a share that is complete is shown as complete.
+func TestOddNames(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "odd")
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"two\nlines", "bidi\u202egpj.exe", "\x1b[31mred", "bad\xffutf", "CON", "trail. ", `a\b`, "Case", "case"} {
+		if err := os.WriteFile(filepath.Join(root, name), make([]byte, 1000+i), 0o644); err != nil {
+			t.Skip("this file system has no such names:", err)
+		}
+	}
+	r := newReal(t)
+	var demo cli.DemoReport
+	c := r.start("demo", root, "--peers", "1", "--api-port", "0")
+	c.first(&demo)
+	if code := c.wait(); code != 0 || !demo.Equal {
+		t.Errorf("demo ended with %d: %s", code, c.err.String())
+	}
+	source := newReal(t)
+	seed := source.start("--port", "0", "share", root)
+	var made api.Created
+	seed.first(&made)
+	get := r.start("--port", "0", "get", made.Link, "-o", t.TempDir(), "--peer", source.addr())
+	get.done()
+	get.wait()
+	var d api.Detail
+	show := r.start("show", "odd")
+	show.first(&d)
+	for _, f := range d.FileList {
+		if f.Done != f.Bytes || api.Safe(f.Path) != f.Path {
+			t.Errorf("%+v", f)
+		}
+	}
+	if len(d.FileList) != 9 {
+		t.Errorf("%d files", len(d.FileList))
+	}
+	show.wait()
 }
 
 // goroot is where Go lies.

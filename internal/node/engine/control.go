@@ -140,8 +140,11 @@ func (s *Share) fileDetail(d *Detail) {
 			d.Indexes = append(d.Indexes, f)
 		}
 		d.Wanted[f] = want == nil || want(f)
-		if s.t.Info() != nil {
+		switch {
+		case s.t.Info() != nil:
 			d.Done[f] = files.Verified(info, f, s.t.Have)
+		case s.row.Complete && d.Wanted[f] && !info.Files[f].Pad: // its files are being looked at just now
+			d.Done[f] = info.Files[f].Length
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (n *Node) Verify(_ context.Context, id string, progress func(api.Progress))
 	return v, nil
 }
 
-// Torrent implements httpd.Control with something that is no .torrent.
+// Torrent implements httpd.Control with the .torrent of something else.
 func (n *Node) Torrent(_ context.Context, id string) ([]byte, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -80,7 +80,7 @@ func (n *Node) Torrent(_ context.Context, id string) ([]byte, error) {
 	if s.State == api.StateMetadata {
 		return nil, api.Errorf(api.Unavailable, s.Name, "its description has not come yet")
 	}
-	return []byte("d4:infod4:name3:fooee"), nil
+	return []byte("d4:infod6:lengthi5e4:name3:foo12:piece lengthi16384e6:pieces20:xxxxxxxxxxxxxxxxxxxxee"), nil
 }
 
 // Limits implements httpd.Limits.
