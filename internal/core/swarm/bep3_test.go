@@ -2,6 +2,8 @@ package swarm
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -301,4 +303,37 @@ func TestBEP3_EverythingTwiceIsNotCompleteTwice(t *testing.T) {
 	s.want(s.do(Event{Kind: PieceGood, P: 1}), "")
 	s.want(s.do(Event{Kind: PieceLost, P: 1}), "")
 	s.want(s.do(Event{Kind: PieceGood, P: 1}), "complete")
+}
+
+// The first pieces are picked at random, then the rarest first.
+func TestBEP3_RandomFirstThenRarest(t *testing.T) {
+	const rare = 7
+	begun := make(map[uint32]bool)
+	for seed := range uint64(20) {
+		s := newStage(t, small(t, 100), none, Config{})
+		s.t.rng = rand.New(rand.NewPCG(seed, 3))
+		common := slices.Repeat([]byte{0xff}, 13)
+		common[0], common[12] = 0xff&^(0x80>>rare), 0xf0
+		s.peer(2, 0, has(2, common...))
+		s.peer(1, Fast, on(GotHaveAll, 1), Event{Kind: GotReqQ, Peer: 1, N: 4})
+		s.do(on(GotUnchoke, 1))
+		for n := 0; ; n++ {
+			p := s.t.open[0].p
+			if n == 0 {
+				begun[p] = true
+			}
+			if p == rare {
+				break
+			}
+			if n > randomFirst {
+				t.Fatalf("piece %d is begun when %d are there, and not the rarest", p, n)
+			}
+			s.do(Event{Kind: GotReqQ, Peer: 1, N: 1})
+			s.deliver(1, p, 0, 1, 2, 3)
+			s.do(Event{Kind: PieceGood, P: p}, Event{Kind: GotReqQ, Peer: 1, N: 4})
+		}
+	}
+	if len(begun) < 10 {
+		t.Errorf("20 fetches begin with %d pieces", len(begun))
+	}
 }

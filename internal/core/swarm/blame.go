@@ -52,9 +52,6 @@ func (b *blame) ban(k Key) {
 	b.order = append(b.order, k)
 }
 
-// Bans is the number of peers that may not come back.
-func (t *T) Bans() int { return len(t.blame.order) }
-
 // pieceEvent takes the verdict of the driver on a piece.
 func (t *T) pieceEvent(e *Event) {
 	if t.info == nil || e.P >= t.pieces {
@@ -70,7 +67,7 @@ func (t *T) pieceEvent(e *Event) {
 	case PieceFailed:
 		if o := t.opened(e.P); o != nil {
 			t.cancelAsked(o)
-			t.reopen(o)
+			t.lose(o)
 			t.parkUnwanted(o)
 		}
 	}
@@ -183,8 +180,13 @@ func (t *T) banKey(k Key) {
 			t.close(q, ReasonBadBlock, true)
 		}
 	}
+	t.distrust(func(s sender) bool { return s.key == k })
+}
+
+// distrust drops what came of pieces that are not full and have a block of such a sender.
+func (t *T) distrust(such func(s sender) bool) {
 	for _, o := range t.open {
-		if !o.full && slices.ContainsFunc(o.senders, func(s sender) bool { return s.key == k }) {
+		if !o.full && slices.ContainsFunc(o.senders, such) {
 			t.cancelAsked(o)
 			t.restart(o)
 		}
@@ -198,13 +200,18 @@ func (t *T) pieceBad(e *Event) {
 		return
 	}
 	t.Counted.Failed++
-	t.Counted.Wasted += int64(o.size)
-	t.Counted.Received -= int64(o.size)
+	if e.Flags&V2Bad != 0 {
+		t.hybridInconsistent(e.P)
+	}
 	f := &failure{senders: slices.Clone(o.senders), digests: slices.Clone(e.Data)}
 	for b := range o.blocks {
 		f.from = append(f.from, o.blocks[b].from)
 	}
-	t.reopen(o)
+	t.lose(o)
+	if e.Flags&V2Bad != 0 && slices.ContainsFunc(f.senders, t.speaksV1) {
+		t.parkUnwanted(o)
+		return // it sent what v1 calls good
+	}
 	if len(f.senders) == 1 {
 		t.parkUnwanted(o)
 		t.banKey(f.senders[0].key)
@@ -227,6 +234,7 @@ func (t *T) pieceBad(e *Event) {
 // abandon closes an open piece that is not wanted any more, or is there already.
 func (t *T) abandon(o *openPiece) {
 	t.cancelAsked(o)
+	t.lose(o)
 	t.out.add(Effect{Kind: PieceReset, Peer: NoPeer, P: o.p})
 	t.shut(o)
 }
@@ -255,14 +263,26 @@ func (t *T) pieceLost(p uint32) {
 	t.afterNeed()
 }
 
-// hybridInconsistent drops the v1 side: the two hashes of the share disagree.
+// hybridInconsistent drops the v1 side for good: the two hashes of the share disagree, and
+// it goes on as v2 (BEP 52).
 func (t *T) hybridInconsistent(p uint32) {
+	if t.v2Only {
+		return
+	}
+	t.v2Only = true
 	t.out.add(Effect{Kind: HybridInconsistent, Peer: NoPeer, P: p})
 	for _, id := range t.live {
 		if q := t.peers[id]; q.flags&V2 == 0 {
 			t.close(q, ReasonHybrid, false)
 		}
 	}
+	t.distrust(t.speaksV1)
+}
+
+// speaksV1 tells that the sender came by the v1 info hash, or is gone.
+func (t *T) speaksV1(s sender) bool {
+	q := t.bySender(s)
+	return q == nil || q.flags&V2 == 0
 }
 
 // askLeaves asks a v2 peer for the leaf hashes of a failed piece: with them the bad

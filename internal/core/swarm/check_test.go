@@ -165,8 +165,14 @@ func ordered(r *pieces.Order, avail []uint16) error {
 
 // checkQueues: everything fed by peers has its bound.
 func (t *T) checkQueues() error {
+	if t.choker.next > t.now && t.wake > t.choker.next && len(t.live) > 0 {
+		return fmt.Errorf("the wake-up for who is to be served is lost: %v and not %v", t.wake, t.choker.next)
+	}
 	for _, id := range t.live {
 		p := t.peers[id]
+		if p.lookAt > t.now && p.lookAt < t.wake || len(p.later) > 0 && p.later[0].at+deferTime < t.wake && p.later[0].at+deferTime > t.now {
+			return fmt.Errorf("peer %d: a wake-up is lost: %v", id, t.wake)
+		}
 		switch {
 		case p.pending() > maxQueue, len(p.ghosts) > maxGhosts, len(p.queue)-p.qhead+len(p.later) > maxQueue,
 			len(p.suggested) > maxSuggested, len(p.fastGot) > maxSuggested, len(p.refused) > maxRefused,

@@ -9,6 +9,7 @@ import (
 // choker remembers when it last judged.
 type choker struct {
 	next, optimistic time.Duration
+	vacant           bool // a place has become free: it is filled at the end of the Step
 }
 
 func (t *T) gotInterested(p *peer) {
@@ -22,9 +23,7 @@ func (t *T) gotInterested(p *peer) {
 func (t *T) gotUninterested(p *peer) {
 	p.theyInterest = false
 	t.source.stale = true
-	if !p.choking {
-		t.rechoke(true)
-	}
+	t.choker.vacant = t.choker.vacant || !p.choking
 }
 
 // serving is the number of peers that are unchoked and want something.

@@ -45,7 +45,7 @@ const (
 	GotHashes      // Peer, P: the piece whose leaves were asked for, Data: 32 bytes a leaf, checked against the piece's root by the driver
 	GotHashReject  // Peer, P
 	PieceGood      // P; Data: digests of its blocks if it was watched
-	PieceBad       // P; Data: 32-byte digests of its blocks; Flags: V1Bad or V2Bad
+	PieceBad       // P; Data: 32-byte digests of its blocks; Flags: V2Bad
 	PieceLost      // P: what was on the disk is gone or changed
 	PieceFailed    // P: it could not be stored (the environment's fault); the share is paused by the driver
 	Credit         // Peer, N: bytes of blocks the peer's writer can take on top of what it has
@@ -100,8 +100,8 @@ const (
 	V2                         // the connection was made under the v2 info hash
 	Loopback                   // many peers share the address: a ban goes by address and ID
 	Extended                   // both sides speak BEP 10
-	V1Bad                      // the SHA-1 differs
-	V2Bad                      // the v2 root differs
+	V1Bad                      // of a good piece: its SHA-1 differs
+	V2Bad                      // of a bad piece: its SHA-1 is right and the v2 root differs
 )
 
 // Reason is a fixed word for why a peer was closed or penalised; it can be counted.

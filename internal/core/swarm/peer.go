@@ -1,7 +1,6 @@
 package swarm
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 
@@ -14,7 +13,6 @@ type peer struct {
 	id      Peer
 	nth     uint32 // which of all that ever came: a slot is used again
 	key     Key
-	addr    netip.AddrPort
 	flags   uint8
 	closing bool
 	dirty   bool // look for new requests in this Step
@@ -132,7 +130,7 @@ func (t *T) peerUp(e *Event) {
 		t.peers = append(t.peers, nil)
 	}
 	t.arrivals++
-	p := &peer{id: e.Peer, nth: t.arrivals, flags: e.Flags, addr: e.Addr, choking: true, choked: true, since: t.now,
+	p := &peer{id: e.Peer, nth: t.arrivals, flags: e.Flags, choking: true, choked: true, since: t.now,
 		reqQ: 250, key: Key{Addr: e.Addr.Addr().Unmap()}, unchokedAt: -1, lastTurn: -1}
 	if e.Flags&Loopback != 0 {
 		p.key.ID = e.ID
@@ -142,6 +140,10 @@ func (t *T) peerUp(e *Event) {
 	t.live = append(t.live, e.Peer)
 	if t.blame.banned(p.key) {
 		t.close(p, ReasonBanned, false)
+		return
+	}
+	if t.v2Only && e.Flags&V2 == 0 {
+		t.close(p, ReasonHybrid, false)
 		return
 	}
 	if t.info != nil {
@@ -189,9 +191,7 @@ func (t *T) peerDown(id Peer) {
 	t.source.forget(p)
 	t.peers[id] = nil
 	t.live = slices.DeleteFunc(t.live, func(l Peer) bool { return l == id })
-	if !p.choking {
-		t.rechoke(true)
-	}
+	t.choker.vacant = t.choker.vacant || !p.choking
 	t.leftMeta(p)
 	t.source.stale = true
 	t.dirty = true

@@ -297,7 +297,7 @@ func (t *T) pickOpen(p *peer) *openPiece {
 
 // pickNew opens the rarest piece that the peer has, of the highest priority.
 func (t *T) pickNew(p *peer) *openPiece {
-	if p.dry == t.wants || len(t.open) >= t.maxOpen() {
+	if p.dry == t.wants || !t.mayOpen() {
 		return nil
 	}
 	if t.sequential {
@@ -363,6 +363,25 @@ func (t *T) sample(r *pieces.Order, p *peer, from, end uint32) (best uint32, fou
 		}
 	}
 	return best, found
+}
+
+// maxLeft bounds the blocks of pieces that are open and asked of nobody.
+const maxLeft = 1 << 16
+
+// mayOpen tells whether another piece may be open. What is asked of nobody does not count:
+// those that had it may be gone, and the others have other pieces.
+func (t *T) mayOpen() bool {
+	n := t.maxOpen()
+	if len(t.open) < n || t.nFree == 0 {
+		return len(t.open) < n
+	}
+	left := 0
+	for _, o := range t.open {
+		if !o.full && o.free == o.missing {
+			left++
+		}
+	}
+	return len(t.open)-min(left, maxLeft/t.perPiece()) < n
 }
 
 // maxOpen bounds the open pieces: a few for each peer, and as many as the requests

@@ -70,7 +70,7 @@ func (t *T) room(p *peer) int {
 	}
 	size := min(p.win.size, p.reqQ)
 	if !p.proven {
-		size = min(size, max(unprovenMost, t.blocksOf(0)))
+		size = min(size, max(unprovenMost, t.perPiece()))
 	}
 	return size - p.pending()
 }
@@ -87,7 +87,7 @@ func (t *T) fill(p *peer) {
 			if !p.choked {
 				t.takeOver(p)
 				t.endgame(p)
-				p.lookAt = t.now + endgameTime
+				p.lookAt = (t.now/endgameTime + 1) * endgameTime // all at one time
 				t.wakeBy(p.lookAt)
 			}
 			return
@@ -100,12 +100,16 @@ func (t *T) fill(p *peer) {
 // else is left to ask of anybody (BEP 3), or for a piece that is due.
 func (t *T) endgame(p *peer) {
 	room := t.room(p)
-	if room <= 0 || p.snubbed || p.parole > 0 || t.nWanted > 0 && len(t.due) == 0 {
+	if room <= 0 || p.snubbed || p.parole > 0 {
+		return
+	}
+	early := t.moreToBegin()
+	if early && len(t.due) == 0 {
 		return
 	}
 	mine := t.eta(p, p.pending()+1)
 	for _, o := range t.open {
-		if o.full || o.sole || !p.offers(o.p) || t.nWanted > 0 && !t.isDue(o.p) {
+		if o.full || o.sole || !p.offers(o.p) || early && !t.isDue(o.p) {
 			continue
 		}
 		for b := range o.blocks {
@@ -125,6 +129,25 @@ func (t *T) endgame(p *peer) {
 			mine = t.eta(p, p.pending()+1)
 		}
 	}
+}
+
+// moreToBegin tells that a peer has a piece that is wanted and not open. What nobody has
+// that gives us anything is no reason to wait.
+func (t *T) moreToBegin() bool {
+	if t.nWanted == 0 {
+		return false
+	}
+	for _, id := range t.live {
+		q := t.peers[id]
+		if q.closing || q.choked || q.snubbed || !q.interested || q.dry == t.wants {
+			continue
+		}
+		if q.useful > len(t.open) || t.wanted.Next(q.bits, 0) >= 0 {
+			return true
+		}
+		q.dry = t.wants
+	}
+	return false
 }
 
 // slower tells that the peer will need clearly longer for what it was asked than mine.
@@ -401,18 +424,22 @@ func (t *T) leave(p *peer, o *openPiece) {
 // restart drops what came of an open piece: one peer alone is to fetch it from the start,
 // or what came is not to be trusted.
 func (t *T) restart(o *openPiece) {
-	came := 0
-	for b := range o.blocks {
-		if o.blocks[b].state == blockCame {
-			came += int(o.blockSize(b))
-		}
-	}
-	t.reopen(o)
-	if came > 0 {
-		t.Counted.Wasted += int64(came)
-		t.Counted.Received -= int64(came)
+	if t.lose(o) > 0 {
 		t.out.add(Effect{Kind: PieceReset, Peer: NoPeer, P: o.p})
 	}
+}
+
+// lose makes every block of the piece free again and counts what came of it as wasted.
+func (t *T) lose(o *openPiece) (came int64) {
+	for b := range o.blocks {
+		if o.blocks[b].state == blockCame {
+			came += int64(o.blockSize(b))
+		}
+	}
+	t.Counted.Wasted += came
+	t.Counted.Received -= came
+	t.reopen(o)
+	return came
 }
 
 // reopen makes every block of the piece free again.

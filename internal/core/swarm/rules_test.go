@@ -297,3 +297,110 @@ func TestNoBlockWithoutCredit(t *testing.T) {
 	s.want(s.do(Event{Kind: Credit, Peer: 1, N: 1}), "block 1 0/0")
 	s.want(s.do(Event{Kind: Credit, Peer: 1, N: 2 * blockLen}), "block 1 0/1")
 }
+
+// What a peer that left had begun must not keep us from what the others have.
+func TestPiecesLeftOpenDoNotStopTheRest(t *testing.T) {
+	s := newStage(t, share(t, 200*blockLen, blockLen), none, Config{})
+	first, second := make([]byte, 25), make([]byte, 25)
+	for p := range 200 {
+		if p < 100 {
+			first[p/8] |= 0x80 >> (p % 8)
+		} else {
+			second[p/8] |= 0x80 >> (p % 8)
+		}
+	}
+	s.peer(1, 0, has(1, first...), on(GotUnchoke, 1))
+	for range 30 {
+		s.now += 10 * time.Millisecond
+		r := s.t.peers[1].reqs[s.t.peers[1].head]
+		s.deliver(1, r.piece, 0)
+		s.do(Event{Kind: PieceGood, P: r.piece})
+	}
+	if n := s.t.Peer(1).Pending; n < 30 {
+		t.Fatalf("%d pieces were begun", n)
+	}
+	s.do(on(PeerDown, 1))
+	s.peer(2, 0, has(2, second...), on(GotUnchoke, 2))
+	if n := s.t.Peer(2).Pending; n != windowStart {
+		t.Errorf("%d requests at a peer with a hundred wanted pieces", n)
+	}
+}
+
+// A piece that nobody has must not leave the last blocks of the others with who is slow.
+func TestEndgameBeginsWithoutACompleteCopy(t *testing.T) {
+	for _, reqq := range []uint32{4, 250} {
+		s := newStage(t, small(t, 3), none, Config{})
+		s.peer(1, 0, has(1, 0x80), Event{Kind: GotReqQ, Peer: 1, N: reqq}, on(GotUnchoke, 1))
+		s.peer(2, 0, has(2, 0x80), on(GotUnchoke, 2))
+		if s.wait(5 * time.Second); s.t.Peer(2).Pending == 0 {
+			t.Errorf("reqq %d: nobody helps", reqq)
+		}
+	}
+}
+
+// While another has pieces to begin, nobody is asked for what is under way.
+func TestNoEndgameWhileThereIsMoreToBegin(t *testing.T) {
+	s := newStage(t, small(t, 3), none, Config{})
+	s.peer(1, 0, has(1, 0xe0), Event{Kind: GotReqQ, Peer: 1, N: 4}, on(GotUnchoke, 1))
+	p := s.t.peers[1].reqs[0].piece
+	s.peer(2, 0, has(2, 0x80>>p), on(GotUnchoke, 2))
+	if s.wait(5 * time.Second); s.t.Peer(2).Pending > 0 {
+		t.Error("blocks are asked for twice")
+	}
+}
+
+// What came and is not kept is wasted, all of it and nothing else: padding was never asked for.
+func TestWasteIsWhatCameInVain(t *testing.T) {
+	for name, c := range map[string]struct {
+		blocks []uint32
+		end    Event
+	}{
+		"bad piece":  {[]uint32{0, 1}, Event{Kind: PieceBad, P: 0}},
+		"disk full":  {[]uint32{0}, Event{Kind: PieceFailed, P: 0}},
+		"not wanted": {[]uint32{1}, Event{Kind: SetPriority, P: 0, B: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, hybrid(t, 64<<10, 20_000, 64<<10), none, Config{})
+			s.peer(1, Fast, has(1, 0x80), on(GotUnchoke, 1))
+			s.deliver(1, 0, c.blocks...)
+			s.do(c.end)
+			if k := s.t.Counted; k.Received != 0 || k.Wasted != int64(len(c.blocks))*blockLen {
+				t.Errorf("%+v", k)
+			}
+		})
+	}
+}
+
+// Interest that comes and goes is judged once a Step, however often it does.
+func TestInterestIsJudgedOnceAStep(t *testing.T) {
+	s := newStage(t, small(t, 4), all, Config{Slots: 2})
+	crowd(s, 100)
+	for range 500 {
+		s.in.List = append(s.in.List, on(GotUninterested, 0), on(GotInterested, 0))
+	}
+	if n := testing.AllocsPerRun(5, func() {
+		s.t.Step(epoch.Add(s.now), &s.in, &s.out)
+		s.out.Reset()
+	}); n > 100 {
+		t.Errorf("%.0f allocations for a thousand messages", n)
+	}
+}
+
+// A peer that refused much is asked again after a pause, though a tick comes before its end.
+func TestPauseAfterRefusalsEndsInTime(t *testing.T) {
+	s := newStage(t, small(t, 100), none, Config{})
+	s.peer(1, Fast, on(GotHaveAll, 1), on(GotUnchoke, 1))
+	s.now = tickBusy - pauseTime/2
+	for s.count(SendRequest, 1) > 0 {
+		var list []Event
+		for _, f := range s.log {
+			if f.Kind == SendRequest {
+				list = append(list, Event{Kind: GotReject, Peer: 1, P: f.P, B: f.B, N: f.N})
+			}
+		}
+		s.do(list...)
+	}
+	if got := s.wait(pauseTime + time.Millisecond); !strings.Contains(got, "request 1") {
+		t.Errorf("it is not asked again within %v", pauseTime)
+	}
+}

@@ -59,7 +59,6 @@ type T struct {
 	zero time.Time // the first now; times inside are durations since
 	now  time.Duration
 	wake time.Duration
-	in   *Events
 	out  *Effects
 
 	info    *metainfo.Info
@@ -79,6 +78,8 @@ type T struct {
 	due     []deadline // by time
 
 	sequential, paused, limited, complete bool
+
+	v2Only bool // the v1 hashes are wrong: no v1 peer is of use
 
 	peers    []*peer // by slot; nil where free
 	live     []Peer  // slots in use, in order of arrival
@@ -183,7 +184,7 @@ func (t *T) AppendBitfield(dst []byte) []byte { return t.have.AppendWire(dst, in
 // Step takes the events in order and appends what is to be done to out.
 func (t *T) Step(now time.Time, in *Events, out *Effects) {
 	t.now = now.Sub(t.zero)
-	t.in, t.out = in, out
+	t.out = out
 	if t.early {
 		t.early = false
 		t.judgeEarly()
@@ -191,10 +192,14 @@ func (t *T) Step(now time.Time, in *Events, out *Effects) {
 	for i := range in.List {
 		t.event(&in.List[i], int32(i))
 	}
+	if t.choker.vacant {
+		t.choker.vacant = false
+		t.rechoke(true)
+	}
 	t.tick()
 	t.fillAll()
 	t.pumpAll()
-	t.in, t.out = nil, nil
+	t.out = nil
 }
 
 // NextWake is when Step wants to be called even if nothing happens; zero when never.
@@ -307,10 +312,16 @@ func (t *T) tick() {
 		t.promote(p)
 		t.forgive(p)
 		if p.pending() > 0 || len(p.refused) > 0 {
-			t.wake = t.now + tickBusy
+			t.wakeBy(t.now + tickBusy)
+		}
+		if p.lookAt > t.now {
+			t.wakeBy(p.lookAt)
 		}
 	}
 	t.rechoke(false)
+	if t.choker.next > t.now {
+		t.wakeBy(t.choker.next)
+	}
 	if t.info == nil {
 		t.tickMeta()
 	}

@@ -85,10 +85,10 @@ type node struct {
 	bad     map[int]int // verdicts of bad pieces, by who had a part
 	banned  map[int]bool
 	asked   int
-	dup     int64         // bytes that came and were thrown away
-	sent    int64         // bytes of blocks
-	asleep  bool // it stalls
-	lost    bool // it lost pieces that others may still believe in
+	dup     int64 // bytes that came and were thrown away
+	sent    int64 // bytes of blocks
+	asleep  bool  // it stalls
+	lost    bool  // it lost pieces that others may still believe in
 }
 
 // link is one side of a connection.
