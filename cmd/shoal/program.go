@@ -162,7 +162,7 @@ func (r *running) start(ctx context.Context, p *program, o cli.StartOptions) err
 	if err != nil {
 		return err
 	}
-	cfg := httpd.Config{Hosts: opts.Config.API.Hosts, Pprof: opts.Config.API.Pprof, Offline: o.Offline, Log: opts.Log}
+	cfg := httpd.Config{Hosts: opts.Config.API.Hosts, Pprof: opts.Config.API.Pprof, Offline: o.Offline, Home: r.home.Dir, Log: opts.Log}
 	var tcp []net.Listener
 	if o.OpenAPI { // before the node: a taken port is then an error that costs nothing
 		if cfg.Token, err = r.home.Token(); err != nil {

@@ -91,6 +91,9 @@ func parseAmount(s string, most int64) (int64, error) {
 	if i := strings.IndexFunc(s, func(r rune) bool { return (r < '0' || r > '9') && r != '.' }); i >= 0 {
 		number, suffix = s[:i], strings.TrimSpace(s[i:])
 	}
+	if strings.HasPrefix(s, "-") {
+		return 0, fmt.Errorf("it is negative")
+	}
 	factor, err := unitFactor(suffix)
 	if err != nil {
 		return 0, err

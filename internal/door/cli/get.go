@@ -84,11 +84,15 @@ func (a *app) request(ctx context.Context, what string, f getFlags) (api.AddRequ
 // here already.
 func (a *app) source(ctx context.Context, r *api.AddRequest, what string) error {
 	switch {
+	case what == "":
+		return api.Errorf(api.Invalid, "", "the link is empty")
 	case isLink(what):
 		r.Link = what
 	case isURL(what):
 		r.URL = what
 		return nil
+	case strings.Contains(what, "://"):
+		return api.Errorf(api.Invalid, shorten(what), "a .torrent can be fetched from http and https only")
 	case what == "-":
 		b, err := a.readStdin(ctx)
 		if err != nil {

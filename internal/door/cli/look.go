@@ -83,22 +83,23 @@ func (a *app) version() *cobra.Command {
 		Short:   "Print the version",
 		GroupID: groupNode,
 		Args:    cobra.NoArgs,
-	}, func(context.Context, []string) error {
-		v := api.VersionInfo{Version: api.Version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
-		if info, ok := debug.ReadBuildInfo(); ok {
-			for _, s := range info.Settings {
-				if s.Key == "vcs.revision" {
-					v.Commit = s.Value
-				}
+	}, func(context.Context, []string) error { a.showVersion(); return nil })
+}
+
+func (a *app) showVersion() {
+	v := api.VersionInfo{Version: api.Version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v.Commit = s.Value
 			}
 		}
-		if a.global.json {
-			a.print(v)
-			return nil
-		}
-		a.line("shoal %s (%s, %s/%s)", v.Version, v.Go, v.OS, v.Arch)
-		return nil
-	})
+	}
+	if a.global.json {
+		a.print(v)
+		return
+	}
+	a.line("shoal %s (%s, %s/%s)", v.Version, v.Go, v.OS, v.Arch)
 }
 
 func (a *app) fsck() *cobra.Command {
@@ -159,6 +160,30 @@ func (a *app) showFsck(r api.FsckReport) error {
 		}
 	}
 	return e
+}
+
+// help describes a command; cobra's own says nothing of one that there is not.
+func (a *app) help(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Describe a command",
+		GroupID: groupNode,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, c := range root.Commands() {
+				names = append(names, c.Name()+"\t"+c.Short)
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil || c == root && len(rest) > 0 {
+				return a.noCommand(root, args)
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		},
+	}
 }
 
 // configTopic is `shoal help config`.

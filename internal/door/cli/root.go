@@ -34,6 +34,7 @@ const (
 
 // root is the tree of commands.
 func (a *app) root() *cobra.Command {
+	version := false
 	root := &cobra.Command{
 		Use:   "shoal",
 		Short: "Share files and folders from where they lie, and fetch what others share",
@@ -44,7 +45,13 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
 		Args:              a.noCommand,
-		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if version {
+				a.showVersion()
+				return nil
+			}
+			return c.Help()
+		},
 		PersistentPreRunE: a.before,
 	}
 	root.AddGroup(
@@ -73,7 +80,9 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.share(), a.get(), a.torrent(),
 		a.ls(), a.show(), a.rm(), a.verify(), a.pause(), a.resume(), a.limit(),
 		a.up(), a.status(), a.fsck(), a.demo(), a.version(), a.completion(), a.configTopic())
+	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.SetHelpCommandGroupID(groupNode)
+	root.SetHelpCommand(a.help(root))
 	return root
 }
 

@@ -28,7 +28,8 @@ func (a *app) share() *cobra.Command {
 		Short:   "Publish files and folders in place: one share and one link for each",
 		GroupID: groupShare,
 		Long: "share reads each PATH once and prints its link. No copy is made: the files are offered from where they lie\n" +
-			"and are never written or deleted. If no node runs for this home, share stays and offers them until Ctrl-C.",
+			"and are never written or deleted. If no node runs for this home, share stays and offers them until Ctrl-C.\n" +
+			"What holds the node's home, and so its key, is refused.",
 		Example: "  shoal share ~/Photos/2026\n  shoal share talk.mkv --format v1 --tracker http://192.0.2.1:6969/announce",
 		Args:    cobra.MinimumNArgs(1),
 	}, func(ctx context.Context, paths []string) error { return a.runShare(ctx, paths, f) })
@@ -68,8 +69,12 @@ func (f *shareFlags) requests(paths []string) ([]api.CreateRequest, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := os.Stat(abs); err != nil {
+		info, err := os.Stat(abs)
+		if err != nil {
 			return nil, pathError(p, err)
+		}
+		if !info.IsDir() && !info.Mode().IsRegular() {
+			return nil, api.Errorf(api.Path, p, "this is neither a file nor a folder")
 		}
 		out = append(out, api.CreateRequest{Path: abs, Name: f.name, Format: f.format, PieceLength: piece, Trackers: f.trackers,
 			WebSeeds: f.webSeeds, Peers: f.peers, Private: f.private, Comment: f.comment, Limits: f.limits.limits()})

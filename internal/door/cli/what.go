@@ -123,6 +123,9 @@ func pathError(path string, err error) error {
 
 // absolute is a path as the node, which runs elsewhere, understands it.
 func absolute(path string) (string, error) {
+	if path == "" { // an unset variable of a script, and not the folder that happens to be the current one
+		return "", api.Errorf(api.Invalid, "", "the path is empty")
+	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", pathError(path, err)

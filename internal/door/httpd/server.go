@@ -32,6 +32,8 @@ type Config struct {
 	Hosts []string // further names (host or host:port) that TCP listeners answer to
 	URL   string   // of the TCP listeners, for status; empty if there is none
 	Pprof bool     // serve /debug/pprof
+	// Home is the folder with the node's key and tokens, which is never published; may be "".
+	Home string
 	// Offline is told in the status: the node reaches nobody, so it is none to fetch with.
 	Offline bool
 	Log     *slog.Logger

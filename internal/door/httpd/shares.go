@@ -34,6 +34,9 @@ func (s *Server) publish(c *call) (any, error) {
 	if err := checkCreate(req); err != nil {
 		return nil, err
 	}
+	if err := s.notHome(req.Path); err != nil {
+		return nil, err
+	}
 	return s.long(c, func(ctx context.Context, progress func(api.Progress)) (any, error) {
 		return s.node.Shares.Create(ctx, req, progress)
 	})
@@ -236,6 +239,23 @@ func checkRates(rates ...api.Rate) error {
 	for _, r := range rates {
 		if r < 0 || r > api.MaxRate {
 			return api.Errorf(api.Invalid, "", "a limit must lie between 0 and %d bytes a second", int64(api.MaxRate)).Try("give 0 for no limit")
+		}
+	}
+	return nil
+}
+
+// notHome refuses to publish the node's own key and tokens: a folder that holds the home,
+// or what lies in it.
+func (s *Server) notHome(path string) error {
+	real, err := filepath.EvalSymlinks(path)
+	home, herr := filepath.EvalSymlinks(s.cfg.Home)
+	if s.cfg.Home == "" || err != nil || herr != nil { // what is not there cannot be published
+		return nil
+	}
+	for _, pair := range [][2]string{{real, home}, {home, real}} {
+		if rel, err := filepath.Rel(pair[0], pair[1]); err == nil && filepath.IsLocal(rel) {
+			return api.Errorf(api.Refused, path, "it holds files of this node's home, and with them its key and tokens").
+				Try("share other folders, or move the home elsewhere with --home DIR")
 		}
 	}
 	return nil
