@@ -26,7 +26,7 @@ func hybrid(t *testing.T, pieceLength int64, lengths ...int64) *metainfo.Info {
 func TestBEP52_HybridThatDisagreesGoesOnAsV2(t *testing.T) {
 	for name, verdict := range map[string]Event{
 		"v2 good, v1 bad": {Kind: PieceGood, P: 0, Flags: V1Bad},
-		"v1 good, v2 bad": {Kind: PieceBad, P: 0, Flags: V2Bad, Data: digests(4)},
+		"v1 good, v2 bad": {Kind: PieceBad, P: 0, Data: digests(4)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, hybrid(t, 64<<10, 256<<10), none, Config{})
@@ -64,7 +64,7 @@ func TestBEP52_V2PeerAnswersForV2(t *testing.T) {
 	s := newStage(t, hybrid(t, 64<<10, 256<<10), none, Config{})
 	s.peer(1, Fast|V2, on(GotHaveAll, 1), on(GotUnchoke, 1))
 	s.deliver(1, 0, 0, 1, 2, 3)
-	if got := s.do(Event{Kind: PieceBad, P: 0, Flags: V2Bad, Data: digests(4)}); !strings.Contains(got, "close 1 bad_block ban") {
+	if got := s.do(Event{Kind: PieceBad, P: 0, Data: digests(4)}); !strings.Contains(got, "close 1 bad_block ban") {
 		t.Error(got)
 	}
 }

@@ -3,6 +3,8 @@ package swarm
 import (
 	"bytes"
 	"slices"
+
+	"shoal/internal/core/metainfo"
 )
 
 // Bounds of what is remembered about bad peers.
@@ -200,7 +202,9 @@ func (t *T) pieceBad(e *Event) {
 		return
 	}
 	t.Counted.Failed++
-	if e.Flags&V2Bad != 0 {
+	// What v1 calls good and v2 bad nobody forged: it is the share that disagrees.
+	disagree := t.info.Version == metainfo.Hybrid && e.Flags&V1Bad == 0
+	if disagree {
 		t.hybridInconsistent(e.P)
 	}
 	f := &failure{senders: slices.Clone(o.senders), digests: slices.Clone(e.Data)}
@@ -208,9 +212,9 @@ func (t *T) pieceBad(e *Event) {
 		f.from = append(f.from, o.blocks[b].from)
 	}
 	t.lose(o)
-	if e.Flags&V2Bad != 0 && slices.ContainsFunc(f.senders, t.speaksV1) {
+	if disagree && slices.ContainsFunc(f.senders, t.speaksV1) {
 		t.parkUnwanted(o)
-		return // it sent what v1 calls good
+		return
 	}
 	if len(f.senders) == 1 {
 		t.parkUnwanted(o)

@@ -21,7 +21,7 @@
 //     delay (window.go).
 //   - A block has one holder, the peer that it was asked of. When nothing is left to
 //     ask of anybody, a block whose holder is slow is asked of a second peer too, and the
-//     loser is sent a cancel (endgame, request.go).
+//     loser is sent a cancel (endgame.go).
 //   - A peer that rejects a piece is not asked for it for a while; one that is silent has
 //     everything taken back and is asked for one block at a time.
 //   - A piece that fails its hash is fetched again by one peer alone; when it then passes,

@@ -44,8 +44,8 @@ const (
 	GotMetaReject  // Peer, P
 	GotHashes      // Peer, P: the piece whose leaves were asked for, Data: 32 bytes a leaf, checked against the piece's root by the driver
 	GotHashReject  // Peer, P
-	PieceGood      // P; Data: digests of its blocks if it was watched
-	PieceBad       // P; Data: 32-byte digests of its blocks; Flags: V2Bad
+	PieceGood      // P; Data: digests of its blocks if it was watched; Flags: V1Bad
+	PieceBad       // P; Data: 32-byte digests of its blocks; Flags: V1Bad
 	PieceLost      // P: what was on the disk is gone or changed
 	PieceFailed    // P: it could not be stored (the environment's fault); the share is paused by the driver
 	Credit         // Peer, N: bytes of blocks the peer's writer can take on top of what it has
@@ -93,15 +93,14 @@ const (
 	HybridInconsistent      // P: v2 agrees, v1 does not (BEP 52)
 )
 
-// Flags of PeerUp and PieceBad.
+// Flags of PeerUp, PieceGood and PieceBad.
 const (
 	Incoming uint8 = 1 << iota // the peer dialled us
 	Fast                       // both sides speak BEP 6
 	V2                         // the connection was made under the v2 info hash
 	Loopback                   // many peers share the address: a ban goes by address and ID
 	Extended                   // both sides speak BEP 10
-	V1Bad                      // of a good piece: its SHA-1 differs
-	V2Bad                      // of a bad piece: its SHA-1 is right and the v2 root differs
+	V1Bad                      // the SHA-1 differs
 )
 
 // Reason is a fixed word for why a peer was closed or penalised; it can be counted.

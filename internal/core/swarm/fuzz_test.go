@@ -66,7 +66,7 @@ func (j *jumble) event() Event {
 			return Event{Kind: Wake}
 		}
 		e.P, j.full = j.full[0], j.full[1:]
-		e.Flags = uint8(j.byte()) & (V1Bad | V2Bad)
+		e.Flags = uint8(j.byte()) & V1Bad
 		e.Data = digests(int(j.byte()%6), int(j.byte()%2))[:0]
 		if j.byte()%2 == 0 {
 			e.Data = digests(4)

@@ -355,7 +355,7 @@ func TestWasteIsWhatCameInVain(t *testing.T) {
 		blocks []uint32
 		end    Event
 	}{
-		"bad piece":  {[]uint32{0, 1}, Event{Kind: PieceBad, P: 0}},
+		"bad piece":  {[]uint32{0, 1}, Event{Kind: PieceBad, P: 0, Flags: V1Bad}},
 		"disk full":  {[]uint32{0}, Event{Kind: PieceFailed, P: 0}},
 		"not wanted": {[]uint32{1}, Event{Kind: SetPriority, P: 0, B: 1}},
 	} {

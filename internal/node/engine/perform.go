@@ -177,14 +177,14 @@ func (s *Share) jobDone(j *intake.Job) {
 func (s *Share) verdict(o *intake.Outcome) {
 	v := s.layers.Learn(o.Piece, o.Leaves, o.Verdict)
 	e := swarm.Event{Kind: swarm.PieceGood, Peer: swarm.NoPeer, P: uint32(o.Piece), Data: o.Digests}
-	if !v.Good() {
+	if v.V1 == metainfo.Bad {
+		e.Flags = swarm.V1Bad
+	}
+	if v.Good() {
+		s.pieceThere(o.Piece)
+	} else {
 		e.Kind = swarm.PieceBad
 		s.intake.Watch(o.Piece)
-	} else {
-		s.pieceThere(o.Piece)
-		if v.V1 == metainfo.Bad {
-			e.Flags = swarm.V1Bad
-		}
 	}
 	s.event(e)
 }
