@@ -220,7 +220,7 @@ func TestBadArguments(t *testing.T) {
 		link("magnet:?xt=urn:btih:"+hash+"ab", 4), link("magnet:?xt=urn:btmh:1220"+hash, 4), link("magnet:?xt=urn:btmh:1114"+hash, 4),
 		link("magnet:?xt=urn:sha1:"+hash, 4), link(good+"&xt=urn:btih:"+strings.Repeat("cd", 20), 4),
 		link("magnet:?xt=%zz", 4), link("magnet:?"+strings.Repeat("x", 100000), 4),
-		link("http://192.0.2.1/x.torrent", 6), link("ftp://127.0.0.1/x", 5), link("http://", 2), link("nothing-there", 5),
+		link("http://192.0.2.1/x.torrent", 6), link("ftp://127.0.0.1/x", 2), link("http://", 2), link("nothing-there", 5),
 		link("/dev/null", 4), link("/", 5), link("\x1b[31mred", 5),
 		{"no argument", []string{"get"}, 2}, {"two arguments", []string{"get", good, good}, 2},
 		{"unknown command", []string{"gte", good}, 2}, {"unknown flag", []string{"get", good, "--nonsense"}, 2},

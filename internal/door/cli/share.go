@@ -74,7 +74,7 @@ func (f *shareFlags) requests(paths []string) ([]api.CreateRequest, error) {
 			return nil, pathError(p, err)
 		}
 		if !info.IsDir() && !info.Mode().IsRegular() {
-			return nil, api.Errorf(api.Path, p, "this is neither a file nor a folder")
+			return nil, api.Errorf(api.Refused, p, "this is neither a file nor a folder")
 		}
 		out = append(out, api.CreateRequest{Path: abs, Name: f.name, Format: f.format, PieceLength: piece, Trackers: f.trackers,
 			WebSeeds: f.webSeeds, Peers: f.peers, Private: f.private, Comment: f.comment, Limits: f.limits.limits()})

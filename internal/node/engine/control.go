@@ -140,10 +140,9 @@ func (s *Share) fileDetail(d *Detail) {
 			d.Indexes = append(d.Indexes, f)
 		}
 		d.Wanted[f] = want == nil || want(f)
-		switch {
-		case s.t.Info() != nil:
+		if s.t.Info() != nil {
 			d.Done[f] = files.Verified(info, f, s.t.Have)
-		case s.row.Complete && d.Wanted[f] && !info.Files[f].Pad: // its files are being looked at just now
+		} else if s.row.Complete && d.Wanted[f] { // its files are being looked at just now
 			d.Done[f] = info.Files[f].Length
 		}
 	}
