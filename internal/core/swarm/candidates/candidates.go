@@ -166,14 +166,3 @@ func (c *List) Forget(addr netip.AddrPort) {
 		c.remove(i)
 	}
 }
-
-// NextAt is when the next candidate is due; false if none will be.
-func (c *List) NextAt() (time.Duration, bool) {
-	at, found := time.Duration(0), false
-	for i := range c.list {
-		if k := &c.list[i]; !k.busy && (!found || k.next < at) {
-			at, found = k.next, true
-		}
-	}
-	return at, found
-}
