@@ -17,6 +17,7 @@ import (
 	"shoal/internal/core/metainfo"
 	"shoal/internal/door/api"
 	"shoal/internal/door/cli"
+	"shoal/internal/node"
 )
 
 // Demo implements cli.Program: one node shares, the others fetch from it and from
@@ -29,7 +30,11 @@ func (p *program) Demo(ctx context.Context, o cli.DemoOptions) (cli.DemoReport, 
 	}
 	d := &demo{program: p, options: o, dir: dir}
 	r, err := d.run(ctx)
-	return r, errors.Join(err, d.close(ctx))
+	err = errors.Join(err, d.close(ctx))
+	if api.KindOf(err) == api.DiskFull {
+		err = api.Errorf(api.DiskFull, dir, "there is not enough space here for a copy for each peer").Try("set TMPDIR to a folder on another disk")
+	}
+	return r, err
 }
 
 // demo is one run.
@@ -140,7 +145,13 @@ func (d *demo) folder(i int) string { return filepath.Join(d.dir, fmt.Sprintf("p
 
 // start runs node i; the first one shares and opens the API.
 func (d *demo) start(ctx context.Context, i int) error {
-	o := cli.StartOptions{Home: filepath.Join(d.dir, fmt.Sprintf("home%d", i)), Scope: "loopback", Port: 0, APIPort: d.options.APIPort, Quiet: true, OpenAPI: i == 0}
+	home := filepath.Join(d.dir, fmt.Sprintf("home%d", i))
+	// What a demo writes is gone in a minute: it needs no reserve.
+	err := errors.Join(os.Mkdir(home, 0o700), os.WriteFile(filepath.Join(home, node.ConfigFile), []byte("[disk]\nreserve = \"0\"\n"), 0o600))
+	if err != nil {
+		return err
+	}
+	o := cli.StartOptions{Home: home, Scope: "loopback", Port: 0, APIPort: d.options.APIPort, Quiet: true, OpenAPI: i == 0}
 	n, err := d.program.Start(ctx, o)
 	if err != nil {
 		return err
