@@ -110,6 +110,16 @@ type results struct {
 	err error
 }
 
+// columns is the width of standard output, 0 where it is no terminal.
+func (a *app) columns() int {
+	r, _ := a.Stdout.(*results)
+	if f, ok := r.w.(*os.File); ok && isTerminal(f) {
+		columns, _ := terminalSize(f)
+		return columns
+	}
+	return 0
+}
+
 func (r *results) Write(b []byte) (int, error) {
 	n, err := r.w.Write(b)
 	if err != nil {

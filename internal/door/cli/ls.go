@@ -34,7 +34,9 @@ func (a *app) ls() *cobra.Command {
 				a.out.say("nothing is shared or fetched yet; `shoal share PATH` or `shoal get LINK` begins")
 				return nil
 			}
-			shareTable(list).write(a.Stdout)
+			t := shareTable(list)
+			t.width = a.columns()
+			t.write(a.Stdout)
 			return nil
 		})
 	})

@@ -40,6 +40,24 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestTableFits: on a narrow terminal the first column gives way, as far as it can.
+func TestTableFits(t *testing.T) {
+	for width, want := range map[int]string{
+		0:  "NAME                  SIZE\na rather long name  100 kB\n",
+		26: "NAME                  SIZE\na rather long name  100 kB\n",
+		20: "NAME            SIZE\na rather lo…  100 kB\n",
+		5:  "NAME            SIZE\na rather lo…  100 kB\n",
+	} {
+		var b bytes.Buffer
+		x := &table{head: []string{"NAME", "SIZE"}, right: map[int]bool{1: true}, width: width}
+		x.add("a rather long name", "100 kB")
+		x.write(&b)
+		if b.String() != want {
+			t.Errorf("%d columns: got\n%s\nwant\n%s", width, b.String(), want)
+		}
+	}
+}
+
 // TestBarsFit draws bars of every kind at every width: a line must never be wider
 // than the screen, or the next drawing would leave pieces of it behind.
 func TestBarsFit(t *testing.T) {

@@ -71,13 +71,18 @@ func pad(s string, width int) string {
 
 // table prints rows in columns that are as wide as their widest cell. Columns in
 // right are aligned to the right. Cells must be safe already; the cell of a
-// column in cut is shortened to its limit.
+// column in cut is shortened to its limit, and those of the first column such that a row
+// takes at most width columns, if that is not 0 and leaves room for a name.
 type table struct {
 	head  []string
 	rows  [][]string
 	right map[int]bool
 	cut   map[int]int
+	width int
 }
+
+// leastName is how short a name is cut to fit a row.
+const leastName = 12
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
@@ -99,8 +104,12 @@ func (t *table) write(w io.Writer) {
 			widths[i] = max(widths[i], textWidth(r[i]))
 		}
 	}
+	if over := rowWidth(widths) - t.width; t.width > 0 && over > 0 {
+		widths[0] = min(widths[0], max(widths[0]-over, leastName))
+	}
 	for _, r := range rows {
 		var b strings.Builder
+		r[0] = fit(r[0], widths[0])
 		for i, cell := range r {
 			if i > 0 {
 				b.WriteString("  ")
@@ -113,4 +122,13 @@ func (t *table) write(w io.Writer) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
 	}
+}
+
+// rowWidth is what columns of these widths take, with two spaces between them.
+func rowWidth(widths []int) int {
+	n := -2
+	for _, w := range widths {
+		n += w + 2
+	}
+	return n
 }
