@@ -47,10 +47,19 @@ func shareTable(list []api.Share) *table {
 	t := &table{head: []string{"NAME", "STATE", "SIZE", "DONE", "DOWN", "UP", "PEERS", "INFO HASH"},
 		right: map[int]bool{2: true, 3: true, 4: true, 5: true, 6: true}, cut: map[int]int{0: 40}}
 	for _, s := range list {
-		t.add(api.Safe(s.Name), string(s.State), sizeOf(s), donePart(s), rateOrDash(s.DownRate), rateOrDash(s.UpRate),
+		t.add(api.Safe(s.Name), stateOf(s), sizeOf(s), donePart(s), rateOrDash(s.DownRate), rateOrDash(s.UpRate),
 			strconv.Itoa(s.Peers), short(s.InfoHash))
 	}
 	return t
+}
+
+// stateOf is the state in a word. Originals that lack pieces are never fetched: they were
+// changed or removed.
+func stateOf(s api.Share) string {
+	if s.Origin == api.OriginShare && s.State == api.StateDownloading {
+		return "changed"
+	}
+	return string(s.State)
 }
 
 func sizeOf(s api.Share) string {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"shoal/internal/door/api"
 )
 
 func TestWidths(t *testing.T) {
@@ -24,6 +26,18 @@ func TestWidths(t *testing.T) {
 	} {
 		if got := fit(tc.s, tc.width); got != tc.want {
 			t.Errorf("fit(%q, %d) = %q, want %q", tc.s, tc.width, got, tc.want)
+		}
+	}
+}
+
+func TestStateOf(t *testing.T) {
+	for want, s := range map[string]api.Share{
+		"downloading": {Origin: api.OriginGet, State: api.StateDownloading},
+		"changed":     {Origin: api.OriginShare, State: api.StateDownloading},
+		"seeding":     {Origin: api.OriginShare, State: api.StateSeeding},
+	} {
+		if got := stateOf(s); got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }

@@ -112,7 +112,7 @@ func (a *app) showDetail(d api.Detail) {
 	t := &table{}
 	t.add("name", api.Safe(d.Name))
 	t.add("path", api.Safe(d.Path))
-	state := string(d.State)
+	state := stateOf(d.Share)
 	if d.Problem != "" {
 		state += ": " + api.Safe(d.Problem)
 	}
