@@ -131,10 +131,8 @@ func (m *Message) appendField(dst []byte, f field) []byte {
 		return append(dst, m.Item.Value...)
 	case fValues:
 		return appendValues(dst, m.Values)
-	case fWant:
-		return appendWant(dst, m.Want4, m.Want6)
 	}
-	return dst
+	return appendWant(dst, m.Want4, m.Want6)
 }
 
 func appendWant(dst []byte, want4, want6 bool) []byte {

@@ -3,7 +3,6 @@ package krpc
 import (
 	"math"
 	"math/bits"
-	"slices"
 
 	"shoal/internal/core/bencode"
 )
@@ -31,7 +30,7 @@ func Parse(b []byte) (Message, error) {
 // and TID are what was read of them and nothing else of m counts: if Kind is Query, then the Fault can be answered to TID.
 func (m *Message) Parse(b []byte) error {
 	m.Reset()
-	m.room.bytes = slices.Grow(m.room.bytes[:0], 64)
+	m.room.bytes = reserve(m.room.bytes, 64)
 	if len(b) > MaxDatagram {
 		return faultSize
 	}
@@ -168,6 +167,9 @@ func (m *Message) fields(v bencode.Value, want shape) error {
 		return &faultMissing[bits.TrailingZeros32(uint32(missing))]
 	}
 	m.HasTarget = seen&(fTarget|fInfoHash) != 0
+	if !m.HasSamples { // what they are said of
+		m.Interval, m.Num = 0, 0
+	}
 	switch {
 	case m.Method == AnnouncePeer && !m.ImpliedPort && m.Port == 0:
 		return faultPort

@@ -87,7 +87,9 @@ func (m *Message) token(v bencode.Value) error {
 	if !ok || len(b) > MaxToken {
 		return faultToken
 	}
-	m.Token = m.keep(b)
+	if len(b) > 0 {
+		m.Token = m.keep(b)
+	}
 	return nil
 }
 
@@ -99,7 +101,9 @@ func (m *Message) salt(v bencode.Value) error {
 	case len(b) > MaxSalt:
 		return faultSaltSize
 	}
-	m.Item.Salt = m.keep(b)
+	if len(b) > 0 { // an empty salt is none
+		m.Item.Salt = m.keep(b)
+	}
 	return nil
 }
 
