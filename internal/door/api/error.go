@@ -17,7 +17,7 @@ type Error struct {
 	Cause   error  // what it wraps; never crosses the wire
 }
 
-// Error is one line that is safe on a terminal: "subject: reason (remedy)".
+// Error is one line that is safe on a terminal: "subject: reason; remedy".
 func (e *Error) Error() string {
 	var b strings.Builder
 	if e.Subject != "" {

@@ -72,7 +72,7 @@ func MetainfoOf(m *metainfo.Metainfo) Metainfo {
 		InfoHash: m.Hash.ID(), InfoHashV1: HashV1(m.Hash), InfoHashV2: HashV2(m.Hash),
 		Name: m.Info.Name, RawName: m.Info.RawName, Format: m.Info.Version.String(), Single: m.Info.Single, Private: m.Info.Private,
 		Bytes: m.Info.Bytes(), Pieces: m.Info.NumPieces(), PieceLength: m.Info.PieceLength, Padding: m.Info.Padding(),
-		Link: LinkOf(m).String(), Trackers: m.Trackers, WebSeeds: m.WebSeeds, Comment: m.Comment, CreatedBy: m.CreatedBy,
+		Link: m.Magnet().String(), Trackers: m.Trackers, WebSeeds: m.WebSeeds, Comment: m.Comment, CreatedBy: m.CreatedBy,
 		FileList: []MetaFile{},
 	}
 	if m.Created > 0 {
@@ -91,15 +91,6 @@ func MetainfoOf(m *metainfo.Metainfo) Metainfo {
 		out.FileList = append(out.FileList, mf)
 	}
 	return out
-}
-
-// LinkOf is the magnet link of a share: its hashes, name, trackers and web seeds.
-func LinkOf(m *metainfo.Metainfo) metainfo.Magnet {
-	l := metainfo.Magnet{Hash: m.Hash, Name: m.Info.Name, WebSeeds: m.WebSeeds}
-	for _, tier := range m.Trackers {
-		l.Trackers = append(l.Trackers, tier...)
-	}
-	return l
 }
 
 // HashV1 is the v1 info hash in 40 hex digits, or "".

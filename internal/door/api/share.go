@@ -64,11 +64,6 @@ type Share struct {
 	Result *Done `json:"result,omitempty" doc:"what the done event told"`
 }
 
-// Complete says whether everything that is wanted is here and verified.
-func (s *Share) Complete() bool {
-	return s.State != StateMetadata && s.Pieces > 0 && s.BytesDone >= s.BytesWanted
-}
-
 // Detail is all that `show` tells of a share.
 type Detail struct {
 	Share
