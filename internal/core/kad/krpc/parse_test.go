@@ -65,6 +65,7 @@ func TestRefused(t *testing.T) {
 		{"d1:eli201ee1:t2:aa1:y1:ee", Error, 203, "an error that is no list of a code and a text"},
 		{"d1:el1:x1:xe1:t2:aa1:y1:ee", Error, 203, "an error that is no list of a code and a text"},
 		{"d1:eli201ei1ee1:t2:aa1:y1:ee", Error, 203, "an error that is no list of a code and a text"},
+		{"d1:eli-2147483649e1:xe1:t2:aa1:y1:ee", Error, 203, "an error that is no list of a code and a text"},
 		{"d1:eli2147483648e1:xe1:t2:aa1:y1:ee", Error, 203, "an error that is no list of a code and a text"},
 		{"d1:e1:x1:t2:aa1:y1:ee", Error, 203, "an error that is no list of a code and a text"},
 		{"d1:ade1:t2:aa1:y1:qe", Query, 203, "no method"},
@@ -247,6 +248,10 @@ func TestParseLeavesTheCallersSlices(t *testing.T) {
 	if nodes[0] != nodeA || string(token) != "mine" || values[0] != netip.MustParseAddrPort("1.2.3.4:5") {
 		t.Error("the caller's slices were written to")
 	}
+	_ = append(m.TID, "overwritten"...)
+	if string(m.Token) != "aoeusnth" {
+		t.Errorf("appending to one field writes into another: %q", m.Token)
+	}
 	if m.Reset(); !same(*m, Message{}) {
 		t.Errorf("after Reset: %+v", m)
 	}
@@ -264,6 +269,10 @@ func TestAppendLeavesOut(t *testing.T) {
 		Nodes: []Node{nodeA, {nodeA.ID, netip.MustParseAddrPort("1.2.3.4:5")}}, Nodes6: m.Nodes6[2:], Values: addrs("1.2.3.4:5")}
 	if err != nil || !same(got, want) {
 		t.Errorf("%+v, %v\nwant %+v", got, err, want)
+	}
+	m = Message{Kind: Query, Method: Put, Token: []byte("tk"), HasCAS: true, HasSeq: true, Item: Item{Value: []byte("le"), Salt: []byte("s")}}
+	if got, err = Parse(m.Append(nil)); err != nil || got.HasCAS || got.HasSeq || got.Item.Salt != nil {
+		t.Errorf("an immutable item with what only mutable ones have: %+v, %v", got, err)
 	}
 	for name, m := range map[string]Message{"zero": {}, "kind 4": {Kind: 4}, "no method": {Kind: Query}, "method 8": {Kind: Query, Method: 8},
 		"put nothing": {Kind: Query, Method: Put, Token: []byte("tk")}} {
@@ -350,6 +359,9 @@ func TestLooks(t *testing.T) {
 		if !Looks([]byte(c.wire)) {
 			t.Errorf("%s doesn't look like a message", c.name)
 		}
+	}
+	if !Looks([]byte("d9:012345678le")) {
+		t.Error("a longer key first doesn't look like a message")
 	}
 	for _, s := range []string{"", "d", "de", "d1:e", "d0:0:e", "di1e1:ae", "d1:ad2:id20:", "A\x02abcde", "\xc0\x00\x00\x00\x01e", "l1:ae", "d\x00\x01\x02\x03e"} {
 		if Looks([]byte(s)) {
