@@ -137,9 +137,9 @@ func (o called) Take(nc net.Conn, theirs wire.Handshake) bool {
 	return o.s.call(func() { o.s.connUp(c) })
 }
 
-// dial opens a connection to a candidate of the share.
-func (s *Share) dial(addr netip.AddrPort) error {
-	nc, theirs, err := s.e.porch.Dial(s.ctx, called{s}.Hash(), addr)
+// dial opens a connection to a candidate of the share, under these names of it.
+func (s *Share) dial(addr netip.AddrPort, name metainfo.InfoHash) error {
+	nc, theirs, err := s.e.porch.Dial(s.ctx, name, addr)
 	if err != nil {
 		return err
 	}

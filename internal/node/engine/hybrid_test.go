@@ -12,6 +12,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/link"
 )
 
 // TestBEP52_HybridThatDisagrees: where the v1 and v2 hashes of a piece disagree, the v1
@@ -47,6 +48,18 @@ func TestBEP52_HybridThatDisagrees(t *testing.T) {
 	got, err := os.ReadFile(filepath.Join(to, "content"))
 	if err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%d bytes, %v, or they differ", len(got), err)
+	}
+	l := rawListener(t)
+	if _, err := leech.AddPeers(m.Hash.ID(), []string{l.Addr().String()}); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if h, err := link.ReadHandshake(nc); err != nil || h.InfoHash != m.Hash.V2Short() {
+		t.Errorf("others are dialled for %x, %v; that is not its v2 name", h.InfoHash, err)
 	}
 }
 

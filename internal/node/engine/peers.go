@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/core/wire"
@@ -172,11 +173,15 @@ func (s *Share) dialSome() {
 			s.cands.Done(s.now(), addr, true)
 			continue
 		}
+		name := s.hash
+		if s.v2Only {
+			name = metainfo.InfoHash{V2: name.V2, Version: metainfo.V2} // who knows it by v1 has nothing for us
+		}
 		s.dialling++
 		s.e.wg.Add(1)
 		go func() {
 			defer s.e.wg.Done()
-			err := s.dial(addr)
+			err := s.dial(addr, name)
 			s.post(msg{kind: msgDialled, addr: addr, err: err})
 		}()
 	}
