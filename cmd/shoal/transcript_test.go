@@ -259,7 +259,8 @@ func (s *stage) finish(signals ...os.Signal) string {
 		case <-pause.C:
 		}
 	}
-	return s.show(p.out.String(), p.err.String(), <-p.finished)
+	err := <-p.finished // before its output is read
+	return s.show(p.out.String(), p.err.String(), err)
 }
 
 var changing = []struct {

@@ -94,7 +94,8 @@ func (s *Server) long(c *call, run func(context.Context, func(api.Progress)) (an
 // progressEvery is the least time between two events of progress.
 const progressEvery = 200 * time.Millisecond
 
-// follow sends progress, at most five times a second, until the call is done.
+// follow sends progress, at most five times a second, until the call is done, and then
+// what was told last.
 func (s *Server) follow(out *stream, latest *latestProgress, done <-chan struct{}) error {
 	beat := time.NewTicker(keepAlive)
 	defer beat.Stop()
@@ -104,13 +105,18 @@ func (s *Server) follow(out *stream, latest *latestProgress, done <-chan struct{
 	for {
 		select {
 		case <-done:
-			return nil
+			select {
+			case <-latest.wake:
+				return latest.send(out)
+			default:
+				return nil
+			}
 		case <-pause.C:
 			wake = latest.wake
 		case <-wake:
 			wake = nil
 			pause.Reset(progressEvery)
-			if err := out.send(api.EventHashing, &api.Hashing{Head: api.Head{Event: api.EventHashing}, Progress: latest.get()}); err != nil {
+			if err := latest.send(out); err != nil {
 				return err
 			}
 		case <-beat.C:
@@ -138,10 +144,11 @@ func (l *latestProgress) set(p api.Progress) {
 	}
 }
 
-func (l *latestProgress) get() api.Progress {
+func (l *latestProgress) send(out *stream) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.p
+	p := l.p
+	l.mu.Unlock()
+	return out.send(api.EventHashing, &api.Hashing{Head: api.Head{Event: api.EventHashing}, Progress: p})
 }
 
 func (c *call) ctl() *http.ResponseController { return http.NewResponseController(c.w) }
