@@ -17,7 +17,7 @@ func size(id Peer, n int) Event { return Event{Kind: GotMetaSize, Peer: id, N: u
 
 func TestBEP9_MetadataIsAskedForInPiecesOf16KiB(t *testing.T) {
 	s := newStage(t, nil, nil, Config{})
-	s.peer(1, Extended)
+	s.peer(1, 0)
 	s.want(s.do(size(1, 2*MetaPieceLen+1)), "meta request 1 0, meta request 1 1, meta request 1 2")
 	s.want(s.do(part(1, 0, 2*MetaPieceLen+1), part(1, 2, 2*MetaPieceLen+1)), "")
 	s.want(s.do(part(1, 1, 2*MetaPieceLen+1)), "meta complete 32769")
@@ -25,8 +25,8 @@ func TestBEP9_MetadataIsAskedForInPiecesOf16KiB(t *testing.T) {
 
 func TestBEP9_SeveralPeersShareTheWork(t *testing.T) {
 	s := newStage(t, nil, nil, Config{})
-	s.peer(1, Extended)
-	s.peer(2, Extended)
+	s.peer(1, 0)
+	s.peer(2, 0)
 	s.want(s.do(size(1, 6*MetaPieceLen)), "meta request 1 0, meta request 1 1, meta request 1 2, meta request 1 3")
 	s.want(s.do(size(2, 6*MetaPieceLen)), "meta request 2 4, meta request 2 5")
 	s.want(s.do(on(PeerDown, 1)), "meta request 2 0, meta request 2 1")
@@ -34,8 +34,8 @@ func TestBEP9_SeveralPeersShareTheWork(t *testing.T) {
 
 func TestBEP9_RejectMeansThatThePeerLacksIt(t *testing.T) {
 	s := newStage(t, nil, nil, Config{})
-	s.peer(1, Extended)
-	s.peer(2, Extended)
+	s.peer(1, 0)
+	s.peer(2, 0)
 	s.want(s.do(size(1, MetaPieceLen), about(GotMetaReject, 1, 0), size(2, MetaPieceLen)), "meta request 1 0, meta request 2 0")
 	s.want(s.do(about(GotMetaReject, 2, 0)), "")
 	if got := s.wait(metaTimeout + 2*time.Second); !strings.HasPrefix(got, "meta request") {
@@ -48,7 +48,7 @@ func TestBEP9_RejectMeansThatThePeerLacksIt(t *testing.T) {
 func TestBEP9_SilentPeersHoldNothingUp(t *testing.T) {
 	s := newStage(t, nil, nil, Config{})
 	for id := range Peer(4) {
-		s.peer(id, Extended)
+		s.peer(id, 0)
 	}
 	s.want(s.do(size(0, MetaPieceLen), size(1, MetaPieceLen), size(2, MetaPieceLen)), "meta request 0 0, meta request 1 0")
 	s.want(s.wait(2*metaSlow), "meta request 2 0")
@@ -59,8 +59,8 @@ func TestBEP9_SilentPeersHoldNothingUp(t *testing.T) {
 func TestBEP9_BusyPeerIsAskedForASlowPart(t *testing.T) {
 	s := newStage(t, nil, nil, Config{})
 	const n = 3 * MetaPieceLen
-	s.peer(1, Extended)
-	s.peer(2, Extended)
+	s.peer(1, 0)
+	s.peer(2, 0)
 	s.do(size(1, n))
 	s.want(s.do(size(2, n)), "meta request 2 0, meta request 2 1, meta request 2 2")
 	s.want(s.do(part(2, 0, n), part(2, 1, n)), "")
@@ -70,8 +70,8 @@ func TestBEP9_BusyPeerIsAskedForASlowPart(t *testing.T) {
 // A size that somebody made up, who then says nothing, costs a moment.
 func TestBEP9_MadeUpSizeOfASilentPeer(t *testing.T) {
 	s := newStage(t, nil, nil, Config{})
-	s.peer(1, Extended)
-	s.peer(2, Extended)
+	s.peer(1, 0)
+	s.peer(2, 0)
 	s.do(size(1, MetaPieceLen), size(2, 100))
 	s.want(s.wait(metaPatience/2+time.Second), "meta request 2 0")
 }
@@ -80,8 +80,8 @@ func TestBEP9_MadeUpSizeOfASilentPeer(t *testing.T) {
 func TestBEP9_SilentAloneIsReplacedSoon(t *testing.T) {
 	const n = 5 * MetaPieceLen
 	s := newStage(t, nil, nil, Config{})
-	s.peer(1, Extended)
-	s.peer(2, Extended)
+	s.peer(1, 0)
+	s.peer(2, 0)
 	s.do(size(1, n), size(2, n))
 	s.do(part(1, 0, n), part(1, 1, n), part(1, 2, n), part(1, 3, n), part(2, 4, n))
 	s.do(Event{Kind: MetaBad})
@@ -99,7 +99,7 @@ func TestBEP9_DataOfAnotherSizeIsAFault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, nil, nil, Config{})
-			s.peer(1, Extended)
+			s.peer(1, 0)
 			s.do(size(1, 100))
 			e.Kind, e.Peer = GotMetaData, 1
 			s.want(s.do(e), "close 1 bad_metadata ban")
@@ -109,8 +109,8 @@ func TestBEP9_DataOfAnotherSizeIsAFault(t *testing.T) {
 
 func TestBEP9_UnrequestedDataIsIgnored(t *testing.T) {
 	s := newStage(t, nil, nil, Config{})
-	s.peer(1, Extended)
-	s.peer(2, Extended)
+	s.peer(1, 0)
+	s.peer(2, 0)
 	s.want(s.do(part(1, 0, 100)), "")
 	s.do(size(1, 100))
 	s.want(s.do(part(2, 0, 100), part(1, 9, 100)), "")
@@ -119,14 +119,14 @@ func TestBEP9_UnrequestedDataIsIgnored(t *testing.T) {
 
 func TestBEP9_ClaimedSizeIsBounded(t *testing.T) {
 	s := newStage(t, nil, nil, Config{})
-	s.peer(1, Extended)
+	s.peer(1, 0)
 	s.want(s.do(size(1, MaxMetadata+1)), "penalise 1 bad_metadata")
 }
 
 func TestBEP9_WrongHashBansWhoSentAll(t *testing.T) {
 	s := newStage(t, nil, nil, Config{})
-	s.peer(1, Extended)
-	s.peer(2, Extended)
+	s.peer(1, 0)
+	s.peer(2, 0)
 	s.do(size(1, 100), size(2, 100))
 	s.want(s.do(part(1, 0, 100)), "meta complete 100")
 	s.want(s.do(Event{Kind: MetaBad}), "close 1 bad_metadata ban, meta request 2 0")
@@ -137,8 +137,8 @@ func TestBEP9_WrongHashBansWhoSentAll(t *testing.T) {
 func TestBEP9_WrongMixtureIsFetchedFromOneAlone(t *testing.T) {
 	const n = 5 * MetaPieceLen
 	s := newStage(t, nil, nil, Config{})
-	s.peer(1, Extended)
-	s.peer(2, Extended)
+	s.peer(1, 0)
+	s.peer(2, 0)
 	s.do(size(1, n), size(2, n))
 	s.do(part(1, 0, n), part(1, 1, n), part(1, 2, n), part(1, 3, n))
 	s.want(s.do(part(2, 4, n)), "meta complete 81920")
@@ -155,8 +155,8 @@ func TestBEP9_WrongMixtureIsFetchedFromOneAlone(t *testing.T) {
 // the others.
 func TestBEP9_MadeUpSizeIsGivenUp(t *testing.T) {
 	s := newStage(t, nil, nil, Config{})
-	s.peer(1, Extended)
-	s.peer(2, Extended)
+	s.peer(1, 0)
+	s.peer(2, 0)
 	s.do(size(1, MaxMetadata), size(2, 100))
 	for i := range uint32(20) {
 		got := s.wait(3 * time.Second)
@@ -171,7 +171,7 @@ func TestBEP9_MadeUpSizeIsGivenUp(t *testing.T) {
 
 func TestBEP9_RequestsAreServedUpToABound(t *testing.T) {
 	s := newStage(t, small(t, 3), all, Config{})
-	s.peer(1, Extended)
+	s.peer(1, 0)
 	s.want(s.do(about(GotMetaRequest, 1, 0)), "meta data 1 0")
 	for range 2 * MaxMetadata / MetaPieceLen {
 		s.do(about(GotMetaRequest, 1, 0))

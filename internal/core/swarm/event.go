@@ -95,11 +95,9 @@ const (
 
 // Flags of PeerUp, PieceGood and PieceBad.
 const (
-	Incoming uint8 = 1 << iota // the peer dialled us
-	Fast                       // both sides speak BEP 6
+	Fast     uint8 = 1 << iota // both sides speak BEP 6
 	V2                         // the connection was made under the v2 info hash
 	Loopback                   // many peers share the address: a ban goes by address and ID
-	Extended                   // both sides speak BEP 10
 	V1Bad                      // the SHA-1 differs
 )
 

@@ -361,17 +361,11 @@ func (s *Share) connUp(c *conn) {
 		s.sendExtHandshake(c)
 	}
 	var flags uint8
-	if c.Incoming {
-		flags |= swarm.Incoming
-	}
 	if c.Fast() {
 		flags |= swarm.Fast
 	}
 	if c.v2 {
 		flags |= swarm.V2
-	}
-	if c.Theirs.Has(wire.CapExtended) {
-		flags |= swarm.Extended
 	}
 	if c.Addr.Addr().IsLoopback() || !c.Addr.IsValid() {
 		flags |= swarm.Loopback
