@@ -1,5 +1,5 @@
-// Package group is what a group of nodes agrees on: its signed member list, and the
-// tickets that lead into it.
+// Package group is what a group of nodes agrees on: its signed member list, the
+// tickets that lead into it, and where members say that they are reached.
 //
 // The list (Log) is a set of signed entries that only grows: the founding, admissions and
 // removals. Each entry names the entries its author knew (parents), so that the set is a

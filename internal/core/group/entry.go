@@ -64,7 +64,7 @@ const (
 	MaxName    = 64 // bytes of the name of a group or a member
 	maxParents = 16
 	nonceSize  = 16
-	maxEntry   = 2 << 10 // bytes of an envelope
+	maxEntry   = 960     // bytes of an envelope: a whole list fits into 1 MiB
 	maxTime    = 1 << 40 // seconds since 1970, some 35,000 years
 )
 

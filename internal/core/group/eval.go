@@ -37,28 +37,34 @@ func (s *state) may(id ident.NodeID, e *Entry) bool {
 	return i >= 0 && (s.people[i].Rights == Admin || e.Kind == Remove && e.Node == id)
 }
 
-// evaluation is one run of the rules over some of the items.
+// evaluation is one run of the rules over some of the items. Sets of items are sets of
+// bits, so that a list that was made to be dear to judge is still judged in time.
 type evaluation struct {
-	items  []*item
-	in     []int                  // indices of the items that are looked at, parents first
-	about  map[ident.NodeID][]int // of these, admissions and removals, by whom they are about
-	counts []bool                 // by index
-	void   []bool                 // by rules 2 and 3, of the round before
+	items    []*item
+	within   set                   // the items that are looked at
+	admits   map[ident.NodeID]*set // of these, foundings and admissions, by whom they are about
+	removals map[ident.NodeID]*set
+	counts   set
+	void     set // by rules 2 and 3, of the round before
 }
 
 // evaluate finds the members that follow from the items within.
-func (l *Log) evaluate(within func(i int) bool) state {
-	ev := evaluation{items: l.items, about: make(map[ident.NodeID][]int), counts: make([]bool, len(l.items)), void: make([]bool, len(l.items))}
-	for i, x := range l.items {
-		if within(i) {
-			ev.in = append(ev.in, i)
-			ev.about[x.Node] = append(ev.about[x.Node], i)
+func (l *Log) evaluate(within set) state {
+	ev := evaluation{items: l.items, within: within, admits: make(map[ident.NodeID]*set), removals: make(map[ident.NodeID]*set)}
+	for i := range within.all {
+		about, x := ev.admits, l.items[i]
+		if x.Kind == Remove {
+			about = ev.removals
 		}
+		if about[x.Node] == nil {
+			about[x.Node] = new(set)
+		}
+		about[x.Node].add(i)
 	}
 	for range maxRounds {
 		ev.authority()
 		void := ev.voided()
-		if slices.Equal(void, ev.void) {
+		if void == ev.void {
 			break
 		}
 		ev.void = void
@@ -68,48 +74,50 @@ func (l *Log) evaluate(within func(i int) bool) state {
 
 // authority is rule 1.
 func (ev *evaluation) authority() {
-	clear(ev.counts)
-	for _, i := range ev.in {
+	ev.counts = set{}
+	for i := range ev.within.all {
 		x := ev.items[i]
-		if ev.void[i] {
+		if ev.void.has(i) {
 			continue
 		}
 		if x.Kind == Found {
-			ev.counts[i] = true
+			ev.counts.add(i)
 			continue
 		}
-		by, ok := ev.member(x.author, func(j int) bool { return bit(x.past, j) })
-		ev.counts[i] = ok && (by.Rights == Admin || x.Kind == Remove && x.author == x.Node)
+		by, ok := ev.member(x.author, &x.past)
+		if ok && (by.Rights == Admin || x.Kind == Remove && x.author == x.Node) {
+			ev.counts.add(i)
+		}
 	}
 }
 
 // member is rules 4 and 5 for one node, by what counts among the items known.
-func (ev *evaluation) member(id ident.NodeID, known func(i int) bool) (Person, bool) {
-	var standing []int
-	for _, i := range ev.about[id] {
-		if !ev.counts[i] || !known(i) || ev.items[i].Kind == Remove {
-			continue
-		}
-		removed := slices.ContainsFunc(ev.about[id], func(j int) bool {
-			return ev.items[j].Kind == Remove && ev.counts[j] && known(j) && !bit(ev.items[i].past, j)
-		})
-		if !removed {
-			standing = append(standing, i)
-		}
-	}
-	if len(standing) == 0 {
+func (ev *evaluation) member(id ident.NodeID, known *set) (Person, bool) {
+	admits := ev.admits[id]
+	if admits == nil {
 		return Person{}, false
 	}
+	standing := admits.and(&ev.counts).and(known)
+	removals := set{}
+	if r := ev.removals[id]; r != nil {
+		removals = r.and(&ev.counts).and(known)
+	}
+	var x *item
 	// Later ones first: what a later one knew is known to be outdated by it alone.
-	var best []int
-	for _, i := range slices.Backward(standing) {
-		if !slices.ContainsFunc(best, func(j int) bool { return bit(ev.items[j].past, i) }) {
-			best = append(best, i)
+	for i, ok := standing.last(); ok; i, ok = standing.last() {
+		standing.drop(i)
+		y := ev.items[i]
+		if !removals.within(&y.past) {
+			continue
+		}
+		standing.dropAll(&y.past)
+		if x == nil || cmp.Or(cmp.Compare(y.rights(), x.rights()), compare(y.hash, x.hash)) < 0 {
+			x = y
 		}
 	}
-	x := ev.items[slices.MinFunc(best, func(a, b int) int {
-		return cmp.Or(cmp.Compare(ev.items[a].rights(), ev.items[b].rights()), compare(ev.items[a].hash, ev.items[b].hash))
-	})]
+	if x == nil {
+		return Person{}, false
+	}
 	return Person{Node: id, Name: x.called(), Rights: x.rights(), By: x.author, Since: x.Time}, true
 }
 
@@ -133,46 +141,56 @@ func (x *item) called() string {
 const founderName = "founder"
 
 // voided is rules 2 and 3: which items do not count although their authors had the right.
-func (ev *evaluation) voided() []bool {
-	void := make([]bool, len(ev.items))
+func (ev *evaluation) voided() (void set) {
 	var removals, standing []int
-	for _, i := range ev.in {
-		if ev.counts[i] || ev.void[i] {
-			if ev.items[i].Kind == Remove && ev.items[i].author != ev.items[i].Node {
-				removals = append(removals, i)
-			}
+	for i := range ev.within.all {
+		x := ev.items[i]
+		if (ev.counts.has(i) || ev.void.has(i)) && x.Kind == Remove && x.author != x.Node {
+			removals = append(removals, i)
+		}
+	}
+	if len(removals) == 0 {
+		return void
+	}
+	first := make(map[ident.NodeID]*item)
+	for _, r := range removals {
+		by := ev.items[r].author
+		if _, known := first[by]; !known {
+			first[by] = ev.first(by)
 		}
 	}
 	slices.SortFunc(removals, func(a, b int) int {
 		x, y := ev.items[a], ev.items[b]
-		return cmp.Or(ev.senior(x.author, y.author), cmp.Compare(x.height, y.height), compare(x.hash, y.hash))
+		return cmp.Or(senior(first[x.author], first[y.author]), older(x, y))
 	})
 	strikes := func(r, i int) bool { // the removal r is of the author of i, and neither knew the other
-		return ev.items[r].Node == ev.items[i].author && !bit(ev.items[i].past, r) && !bit(ev.items[r].past, i)
+		return ev.items[r].Node == ev.items[i].author && !ev.items[i].past.has(r) && !ev.items[r].past.has(i)
 	}
 	for _, r := range removals {
 		if slices.ContainsFunc(standing, func(s int) bool { return strikes(s, r) }) {
-			void[r] = true
+			void.add(r)
 			continue
 		}
-		if ev.counts[r] {
+		if ev.counts.has(r) {
 			standing = append(standing, r)
 		}
 	}
-	for _, i := range ev.in {
-		if ev.items[i].Kind == Admit {
-			void[i] = slices.ContainsFunc(standing, func(r int) bool { return strikes(r, i) })
+	for i := range ev.within.all {
+		if ev.items[i].Kind == Admit && slices.ContainsFunc(standing, func(r int) bool { return strikes(r, i) }) {
+			void.add(i)
 		}
 	}
 	return void
 }
 
-// senior compares two nodes by their first admissions that count.
-func (ev *evaluation) senior(a, b ident.NodeID) int {
-	x, y := ev.first(a), ev.first(b)
+// older compares by height, then by hash.
+func older(x, y *item) int { return cmp.Or(cmp.Compare(x.height, y.height), compare(x.hash, y.hash)) }
+
+// senior compares two nodes by their first admissions that count; nil: there is none.
+func senior(x, y *item) int {
 	switch {
 	case x != nil && y != nil:
-		return cmp.Or(cmp.Compare(x.height, y.height), compare(x.hash, y.hash))
+		return older(x, y)
 	case x != nil:
 		return -1
 	case y != nil:
@@ -183,11 +201,12 @@ func (ev *evaluation) senior(a, b ident.NodeID) int {
 
 // first is the lowest admission of a node that counts.
 func (ev *evaluation) first(id ident.NodeID) (first *item) {
-	for _, i := range ev.about[id] {
-		x := ev.items[i]
-		if ev.counts[i] && x.Kind != Remove &&
-			(first == nil || cmp.Or(cmp.Compare(x.height, first.height), compare(x.hash, first.hash)) < 0) {
-			first = x
+	if admits := ev.admits[id]; admits != nil {
+		counting := admits.and(&ev.counts)
+		for i := range counting.all {
+			if x := ev.items[i]; first == nil || older(x, first) < 0 {
+				first = x
+			}
 		}
 	}
 	return first
@@ -195,24 +214,23 @@ func (ev *evaluation) first(id ident.NodeID) (first *item) {
 
 // people are all members, the oldest admission first.
 func (ev *evaluation) people() []Person {
-	all := func(int) bool { return true }
 	type placed struct {
 		Person
 		first *item
 	}
 	var found []placed
-	for _, i := range ev.in {
+	seen := make(map[ident.NodeID]bool, len(ev.admits))
+	for i := range ev.within.all {
 		id := ev.items[i].Node
-		if ev.about[id][0] != i { // each node once
+		if seen[id] {
 			continue
 		}
-		if p, ok := ev.member(id, all); ok {
+		seen[id] = true
+		if p, ok := ev.member(id, &ev.within); ok {
 			found = append(found, placed{p, ev.first(id)})
 		}
 	}
-	slices.SortFunc(found, func(a, b placed) int {
-		return cmp.Or(cmp.Compare(a.first.height, b.first.height), compare(a.first.hash, b.first.hash))
-	})
+	slices.SortFunc(found, func(a, b placed) int { return older(a.first, b.first) })
 	people := make([]Person, len(found))
 	for i, p := range found {
 		people[i] = p.Person

@@ -29,10 +29,20 @@ type Issued struct {
 }
 
 // Group is one group as one node keeps it: the member list and its own tickets. What
-// changes it is to be kept (File) before anybody is told. One goroutine owns it.
+// changes it is to be kept (File) before anybody is told. As a Log, it may be read by all
+// while nobody changes it.
 type Group struct {
 	*Log
 	tickets []Issued
+}
+
+// Clone is a copy: what is changed in one is not changed in the other.
+func (g *Group) Clone() *Group {
+	c := &Group{Log: g.Log.Clone(), tickets: slices.Clone(g.tickets)}
+	for i := range c.tickets {
+		c.tickets[i].By = slices.Clone(c.tickets[i].By)
+	}
+	return c
 }
 
 // New is the group of a list, with no tickets.

@@ -399,20 +399,6 @@ func TestNameFits(t *testing.T) {
 	}
 }
 
-func TestListIsBounded(t *testing.T) {
-	l := found(t)
-	for i := l.Len(); i < MaxEntries; i++ {
-		admit(t, l, 0, 1, Rights(1+i%2))
-	}
-	raw, err := l.Admit(key(0), node(1), "x", Member, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.Add(raw); !errors.Is(err, ErrFull) {
-		t.Errorf("one more than fits: %v", err)
-	}
-}
-
 func FuzzEntry(f *testing.F) {
 	l := found(f)
 	admit(f, l, 0, 1, Admin)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"shoal/internal/core/ident"
@@ -11,6 +12,10 @@ import (
 
 // MaxEntries is the most entries of one list: to judge them costs up to the square of it.
 const MaxEntries = 1024
+
+// removalRoom is how many of them are left for removals, so that a list that is nearly
+// full can still end a membership: nodes make no admission that would take of it.
+const removalRoom = 128
 
 // Errors of adding an entry.
 var (
@@ -30,10 +35,11 @@ type item struct {
 	author ident.NodeID
 	raw    []byte // the envelope
 	height int    // length of the longest way to the founding
-	past   []uint64
+	past   set    // all entries that it knew
 }
 
-// Log is the member list of one group as far as it is known here. One goroutine owns it.
+// Log is the member list of one group as far as it is known here. Any number of goroutines
+// may read one that nobody changes; who wants to change it meanwhile changes a Clone.
 type Log struct {
 	id      ID
 	items   []*item // as they came: parents first
@@ -102,6 +108,26 @@ func (l *Log) Founder() ident.NodeID { return l.items[0].author }
 // Len is the number of entries.
 func (l *Log) Len() int { return len(l.items) }
 
+// Clone is a copy: what is added to one is not in the other.
+func (l *Log) Clone() *Log {
+	c := *l // items and states are never changed once they are made
+	c.items, c.heads, c.at = slices.Clone(l.items), slices.Clone(l.heads), maps.Clone(l.at)
+	return &c
+}
+
+// Left tells that a node is no member because it said so itself: the latest entry about
+// it that counts for anything was its own.
+func (l *Log) Left(id ident.NodeID) bool {
+	var latest *item
+	for _, x := range l.items {
+		if x.Node == id && (latest == nil || older(latest, x) < 0) {
+			latest = x
+		}
+	}
+	_, member := l.Member(id)
+	return !member && latest != nil && latest.Kind == Remove && latest.author == id
+}
+
 // Version grows whenever an entry is added.
 func (l *Log) Version() int { return l.version }
 
@@ -137,20 +163,20 @@ func (l *Log) Add(raw []byte) (bool, error) {
 
 // place finds the entry's height and past.
 func (l *Log) place(x *item) {
-	x.past = make([]uint64, len(l.items)/64+1)
 	for _, p := range x.Parents {
 		i := l.at[p]
-		for w, bits := range l.items[i].past {
-			x.past[w] |= bits
-		}
-		x.past[i/64] |= 1 << (i % 64)
+		x.past.addAll(&l.items[i].past)
+		x.past.add(i)
 		x.height = max(x.height, l.items[i].height+1)
 	}
 }
 
 // knewRight tells that the author had the right by all entries that it knew.
 func (l *Log) knewRight(x *item) bool {
-	s := l.evaluate(func(i int) bool { return bit(x.past, i) })
+	s := l.state
+	if x.past != upTo(len(l.items)) { // else it knew all that is here
+		s = l.evaluate(x.past)
+	}
 	return s.may(x.author, &x.Entry)
 }
 
@@ -162,10 +188,8 @@ func (l *Log) put(x *item) {
 	i, _ := slices.BinarySearchFunc(l.heads, x.hash, compare[Hash])
 	l.heads = slices.Insert(l.heads, i, x.hash)
 	l.version++
-	l.state = l.evaluate(func(int) bool { return true })
+	l.state = l.evaluate(upTo(len(l.items)))
 }
-
-func bit(set []uint64, i int) bool { return i/64 < len(set) && set[i/64]&(1<<(i%64)) != 0 }
 
 // Heads are the entries that no other names: who has the same heads has the same list.
 func (l *Log) Heads() []Hash { return slices.Clone(l.heads) }
@@ -182,7 +206,7 @@ func (l *Log) Entries() [][]byte {
 // Since are the entries that somebody with these heads lacks, each after those that it
 // names; known tells that all of the heads are here. Heads that are not are passed over.
 func (l *Log) Since(heads []Hash) (lacks [][]byte, known bool) {
-	has := make([]uint64, len(l.items)/64+1)
+	var has set
 	known = true
 	for _, h := range heads {
 		i, here := l.at[h]
@@ -190,13 +214,11 @@ func (l *Log) Since(heads []Hash) (lacks [][]byte, known bool) {
 			known = false
 			continue
 		}
-		has[i/64] |= 1 << (i % 64)
-		for w, bits := range l.items[i].past {
-			has[w] |= bits
-		}
+		has.add(i)
+		has.addAll(&l.items[i].past)
 	}
 	for i, x := range l.items {
-		if !bit(has, i) {
+		if !has.has(i) {
 			lacks = append(lacks, x.raw)
 		}
 	}
@@ -224,6 +246,9 @@ func (l *Log) make(key ident.Key, e Entry) ([]byte, error) {
 	}
 	if !l.state.may(key.ID(), &e) {
 		return nil, ErrRights
+	}
+	if e.Kind == Admit && len(l.items) >= MaxEntries-removalRoom {
+		return nil, ErrFull
 	}
 	return raw, nil
 }

@@ -17,7 +17,7 @@ const SecretSize = 16
 
 // Bounds of a ticket.
 const (
-	MaxTicketAddrs = 8
+	MaxTicketAddrs = MaxAddrs
 	maxTicketText  = 2048
 	ticketFormat   = 1
 	sumSize        = 8
@@ -206,7 +206,7 @@ func parseAddress(b []byte) (a Address, rest []byte, ok bool) {
 	}
 	ip, _ := netip.AddrFromSlice(b[1 : 1+size])
 	a.At = netip.AddrPortFrom(ip, binary.BigEndian.Uint16(b[1+size:]))
-	if ip.Is4In6() || ip.IsUnspecified() || a.At.Port() == 0 {
+	if !a.Fits() {
 		return a, nil, false
 	}
 	if relayed {
