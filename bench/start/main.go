@@ -234,15 +234,15 @@ func (b *bench) idle(ctx context.Context, l *clients.Lab, number int) error {
 	if err != nil {
 		return err
 	}
-	return b.watch(ctx, p, "idle", number)
+	return b.watch(ctx, p, "idle", number, 2*time.Second)
 }
 
-// watch lets a node be for a while and tells what it used.
-func (b *bench) watch(ctx context.Context, p *clients.Process, what string, number int) error {
-	settle := time.NewTimer(2 * time.Second)
-	defer settle.Stop()
+// watch lets a node be for a while, once it has settled, and tells what it used.
+func (b *bench) watch(ctx context.Context, p *clients.Process, what string, number int, settle time.Duration) error {
+	settled := time.NewTimer(settle)
+	defer settled.Stop()
 	select {
-	case <-settle.C:
+	case <-settled.C:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -290,7 +290,7 @@ func (b *bench) many(ctx context.Context, l *clients.Lab, number int) error {
 	if err := b.note("many shares, to publish them", number, ms(time.Since(began)), "ms"); err != nil {
 		return err
 	}
-	return b.watch(ctx, p, "many shares", number)
+	return b.watch(ctx, p, "many shares", number, 10*time.Second) // in which they are parked
 }
 
 // table shows the median of each figure beside what is allowed.
