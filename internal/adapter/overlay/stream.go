@@ -1,0 +1,223 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/multiformats/go-multistream"
+
+	"shoal/internal/core/ident"
+)
+
+// openTime is how long opening a stream may take where the caller's context says nothing.
+const openTime = 20 * time.Second
+
+// Stream is a connection to a peer whose key is proven. It is a net.Conn; both ends of it
+// may write at the same time, and each direction can be ended alone.
+type Stream struct {
+	network.Stream
+	peer     ident.NodeID
+	local    ident.NodeID
+	contact  *contact // whom its bytes are counted for; nil of guests
+	once     sync.Once
+	released func()
+}
+
+// Peer is who is at the other end.
+func (s *Stream) Peer() ident.NodeID { return s.peer }
+
+// LocalAddr stands for this node.
+func (s *Stream) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(s.local.Addr()) }
+
+// RemoteAddr stands for the peer: its NodeID's address in tables of addresses. Nothing
+// listens there.
+func (s *Stream) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.peer.Addr()) }
+
+// Via is what carries the stream, and the relay's NodeID where it is one.
+func (s *Stream) Via() (transport string, relay ident.NodeID) {
+	w, _ := parse(s.Conn().RemoteMultiaddr())
+	return w.name(), w.via
+}
+
+// Read reads what the peer wrote.
+func (s *Stream) Read(b []byte) (int, error) {
+	n, err := s.Stream.Read(b)
+	if s.contact != nil {
+		s.contact.in.Add(int64(n))
+	}
+	if err != nil {
+		err = asNet(err)
+	}
+	return n, err
+}
+
+// Write writes to the peer.
+func (s *Stream) Write(b []byte) (int, error) {
+	n, err := s.Stream.Write(b)
+	if s.contact != nil {
+		s.contact.out.Add(int64(n))
+	}
+	if err != nil {
+		err = asNet(err)
+	}
+	return n, err
+}
+
+// Close ends both directions. What was written before still goes out, as long as the
+// connection stands.
+func (s *Stream) Close() error {
+	s.once.Do(s.released)
+	return s.Stream.Close()
+}
+
+// Reset ends both directions at once, and drops what has not gone out.
+func (s *Stream) Reset() error {
+	s.once.Do(s.released)
+	return s.Stream.Reset()
+}
+
+// asNet gives the errors of streams the names that users of a net.Conn know.
+func asNet(err error) error {
+	var late net.Error
+	switch {
+	case errors.As(err, &late) && late.Timeout():
+		return fmt.Errorf("overlay: %w", os.ErrDeadlineExceeded)
+	case errors.Is(err, network.ErrReset):
+		return fmt.Errorf("overlay: %w: %w", net.ErrClosed, err)
+	}
+	return err
+}
+
+// wrap makes a Stream of libp2p's, and counts it as in use until it is closed.
+func (h *Host) wrap(s network.Stream, id ident.NodeID) *Stream {
+	out := &Stream{Stream: s, peer: id, local: h.id, released: func() {}}
+	if h.hall.isGuest(s.Conn()) {
+		return out
+	}
+	out.contact = h.contactOf(id)
+	h.use(out.contact, id, 1)
+	out.released = func() { h.use(out.contact, id, -1) }
+	return out
+}
+
+// use counts streams; a peer with one is not trimmed away.
+func (h *Host) use(c *contact, id ident.NodeID, n int32) {
+	count := c.streams.Add(n)
+	switch {
+	case n > 0 && count == 1:
+		h.host.ConnManager().Protect(peerID(id), "streams")
+	case n < 0 && count == 0:
+		h.host.ConnManager().Unprotect(peerID(id), "streams")
+	}
+}
+
+// Open opens a stream of a protocol to a known node, connecting if need be. It returns when
+// the node has agreed to the protocol.
+func (h *Host) Open(ctx context.Context, id ident.NodeID, name string) (*Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	if _, err := h.dial(ctx, id); err != nil {
+		return nil, err
+	}
+	s, err := h.hall.NewStream(network.WithNoDial(ctx, "dialled"), peerID(id))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrUnreachable, reason(err))
+	}
+	if err := s.SetProtocol(protocol.ID(name)); err != nil {
+		s.Reset()
+		return nil, fmt.Errorf("overlay: opening a stream: %w", err)
+	}
+	abort := context.AfterFunc(ctx, func() { s.Reset() })
+	err = multistream.SelectProtoOrFail(protocol.ID(name), s)
+	if !abort() && err == nil {
+		err = ctx.Err()
+	}
+	switch {
+	case err == nil && !h.cfg.Known(id):
+		s.Reset()
+		return nil, ErrStranger
+	case err == nil:
+		return h.wrap(s, id), nil
+	}
+	s.Reset()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, fmt.Errorf("%w: %s: %s", ErrProtocol, name, reason(err))
+}
+
+// Handle has f serve a protocol, for known nodes alone. f runs in a goroutine of its own
+// and must close the stream.
+func (h *Host) Handle(name string, f func(*Stream)) {
+	h.host.SetStreamHandler(protocol.ID(name), func(s network.Stream) {
+		id, ok := nodeID(s.Conn().RemotePeer())
+		if !ok || !h.cfg.Known(id) || h.ctx.Err() != nil {
+			s.Reset()
+			return
+		}
+		f(h.wrap(s, id))
+	})
+}
+
+// HandleAnyone is Handle for nodes that are not known too: the others are guests. The
+// stream's end tells who they are, and nothing else is known of them. The guest's stream
+// ends when f returns.
+func (h *Host) HandleAnyone(name string, f func(*Stream)) {
+	h.Handle(name, f)
+	h.hall.mux.AddHandler(protocol.ID(name), guestHandler(func(s network.Stream) {
+		id, ok := nodeID(s.Conn().RemotePeer())
+		if !ok || h.ctx.Err() != nil {
+			s.Reset()
+			return
+		}
+		defer s.Close()
+		f(h.wrap(s, id))
+	}))
+	h.hall.mu.Lock()
+	h.hall.anyone = true
+	h.hall.mu.Unlock()
+}
+
+// Stop ends the serving of a protocol; streams that stand are not touched.
+func (h *Host) Stop(name string) {
+	h.host.RemoveStreamHandler(protocol.ID(name))
+	h.hall.mux.RemoveHandler(protocol.ID(name))
+	h.hall.mu.Lock()
+	h.hall.anyone = len(h.hall.mux.Protocols()) > 0
+	h.hall.mu.Unlock()
+}
+
+// reason shortens libp2p's errors, which tell of every address on a line of its own: the
+// causes alone, each once.
+func reason(err error) string {
+	var d *swarm.DialError
+	if !errors.As(err, &d) {
+		return strings.Join(strings.Fields(err.Error()), " ")
+	}
+	var causes []string
+	add := func(e error) {
+		text := strings.Join(strings.Fields(e.Error()), " ")
+		for _, c := range causes {
+			if c == text {
+				return
+			}
+		}
+		causes = append(causes, text)
+	}
+	if d.Cause != nil && (len(d.DialErrors) == 0 || !errors.Is(d.Cause, swarm.ErrAllDialsFailed)) {
+		add(d.Cause)
+	}
+	for _, t := range d.DialErrors {
+		add(fmt.Errorf("%s: %w", t.Address, t.Cause))
+	}
+	return strings.Join(causes[:min(len(causes), 4)], "; ")
+}
