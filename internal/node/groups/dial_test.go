@@ -1,0 +1,114 @@
+package groups
+
+import (
+	"testing"
+	"time"
+
+	"shoal/internal/core/group"
+	"shoal/internal/core/ident"
+)
+
+// A member that is away is sought ever less often, and found soon after it is back.
+func TestBackOff(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b := w.add(0), w.add(1)
+		a.create("home")
+		b.join(a, "home", group.Member)
+		w.agree(5*time.Second, "home", "ab", a, b)
+		<-time.After(5 * time.Second)
+		b.stop()
+		tries := func(d time.Duration) int {
+			w.mu.Lock()
+			before := a.dials
+			w.mu.Unlock()
+			<-time.After(d)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return a.dials - before
+		}
+		if n := tries(time.Minute); n < 4 || n > 8 {
+			t.Errorf("%d tries in the first minute", n)
+		}
+		tries(30 * time.Minute)
+		if n := tries(time.Hour); n < 9 || n > 17 {
+			t.Errorf("%d tries in an hour", n)
+		}
+		b.start()
+		w.within(10*time.Second, "connected again", func() bool {
+			d, _ := a.Show("home")
+			return d.Online == 1
+		})
+	})
+}
+
+// Of many members no more than wantMembers are sought, a few at a time.
+func TestEnoughMembers(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.add(0)
+		id := a.create("home")
+		var others []*host
+		for n := 1; n <= wantMembers+8; n++ {
+			others = append(others, w.add(n))
+		}
+		var notes []note
+		if err := a.edit("home", func(g *group.Group) (change, error) {
+			for _, h := range others {
+				raw, err := g.Admit(a.cfg.Key, h.id, "member", group.Member, 0)
+				if err != nil {
+					return change{}, err
+				}
+				if _, err := g.Add(raw); err != nil {
+					return change{}, err
+				}
+				notes = append(notes, note{node: h.id, met: h.Addrs()})
+			}
+			return change{}, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		a.do(func() { a.learn(id, notes) })
+		<-time.After(10 * time.Minute)
+		if d, _ := a.Show("home"); d.Online != wantMembers {
+			t.Errorf("%d are connected", d.Online)
+		}
+	})
+}
+
+func TestSlots(t *testing.T) {
+	now := time.Unix(1000, 0)
+	s := newSlots(3)
+	for n := range 3 {
+		if !s.enter(nodeID(n), false, now) {
+			t.Fatalf("stranger %d", n)
+		}
+	}
+	if s.enter(nodeID(3), false, now) {
+		t.Error("a stranger too many")
+	}
+	if !s.enter(nodeID(4), true, now) || !s.enter(nodeID(4), true, now) || s.enter(nodeID(4), true, now) {
+		t.Error("strangers took the place of a member, or a member has more than two")
+	}
+	s.leave(nodeID(0), false)
+	n := 0
+	for ; n < 1000 && s.enter(nodeID(3), false, now); n++ {
+		s.leave(nodeID(3), false)
+	}
+	if n != strangeBurst {
+		t.Errorf("%d streams at once", n)
+	}
+	if !s.enter(nodeID(3), false, now.Add(2*time.Second)) {
+		t.Error("nothing after two seconds")
+	}
+	big := newSlots(1)
+	for n := range 2 * maxVisitors {
+		if id := (ident.NodeID{byte(n), byte(n >> 8), 1}); big.enter(id, false, now) {
+			big.leave(id, false)
+		}
+	}
+	if len(big.of) > maxVisitors {
+		t.Errorf("%d are remembered", len(big.of))
+	}
+	if !big.enter(nodeID(1), true, now) || !big.enter(nodeID(2), false, now.Add(time.Hour)) {
+		t.Error("a flood of names keeps others out")
+	}
+}
