@@ -290,7 +290,11 @@ func (s *Service) part(node ident.NodeID, id group.ID, how change, drop bool) {
 	if how.later {
 		return
 	}
+	left := s.look().groups[id].Left(node)
 	s.workers.Go(func() {
+		if left { // it has just said so: the answer is still under way
+			s.pause(s.ctx, lastTime)
+		}
 		if p != nil && len(how.last) > 0 {
 			s.sayLast(s.ctx, node, id, how.last)
 		}
