@@ -64,16 +64,6 @@ func (l link) near(a netip.Addr) bool {
 	return false
 }
 
-// own tells whether an address is one of the interface's own.
-func (l link) own(a netip.Addr) bool {
-	for _, p := range l.addrs[familyOf(a)] {
-		if p.Addr() == a.WithZone("") {
-			return true
-		}
-	}
-	return false
-}
-
 // zoned gives a link-local IPv6 address the interface as its zone, without which nobody
 // can dial it.
 func (l link) zoned(a netip.Addr) netip.Addr {

@@ -175,8 +175,30 @@ func obey(l *LAN, c []string) line {
 		}
 		l.Announce(shares)
 	}
+	if c[0] == "flood" {
+		flood(l)
+	}
 	s := l.Stats()
 	return line{Event: "stats", Err: fmt.Sprint(s.Err), Stats: &statsOfNode{s.Links, s.Sent, s.Unsent, s.Received, s.Refused, s.Found}}
+}
+
+// flood sends three thousand announces that say nothing twice.
+func flood(l *LAN) {
+	i, err := net.InterfaceByName("eth0")
+	if err != nil {
+		panic(err)
+	}
+	addrs, err := prefixesOf(*i)
+	if err != nil {
+		panic(err)
+	}
+	for n := range 3000 {
+		m := lsdMessage{Family: v4, Port: uint16(n + 1), Hashes: []hash{hashA}}
+		p := packet{channel{lsd, v4}, i.Index, addrs[0].Addr(), appendLSD(nil, m)}
+		if err := l.socks[lsd][v4].write(p); err != nil {
+			panic(err)
+		}
+	}
 }
 
 // accept tells who connects to the node's port: the programs of others show by that that

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -90,13 +91,14 @@ func TestNodesOnOneBridge(t *testing.T) {
 	}
 }
 
-// heardOn counts the packets that came out of a host by a port of the bridge.
-func heardOn(t *testing.T, port string) int {
+// heardOn counts the packets that an interface has received: of a port of the bridge,
+// what came out of the host. Before the name stand the words that lead to its namespace.
+func heardOn(t *testing.T, port string, in ...string) int {
 	t.Helper()
 	var s []struct {
 		Stats64 struct{ Rx struct{ Packets int } }
 	}
-	if err := json.Unmarshal([]byte(sh(t, "ip", "-s", "-j", "link", "show", "dev", port)), &s); err != nil || len(s) != 1 {
+	if err := json.Unmarshal([]byte(sh(t, append(in, "ip", "-s", "-j", "link", "show", "dev", port)...)), &s); err != nil || len(s) != 1 {
 		t.Fatal(err)
 	}
 	return s[0].Stats64.Rx.Packets
@@ -129,6 +131,9 @@ func TestForbiddenInterfaces(t *testing.T) {
 			t.Errorf("%d packets went out by %s", n, port)
 		}
 	}
+	if n := heardOn(t, "lo", "nsenter", "-n", "-t", strconv.Itoa(a.cmd.Process.Pid)); n != 0 {
+		t.Errorf("%d packets went to loopback", n)
+	}
 }
 
 // A node without any interface waits for one; it goes on when that goes and another
@@ -154,5 +159,36 @@ func TestInterfacesComeAndGo(t *testing.T) {
 	a.until(soon, func(l line) bool { return l.Event == "closed" })
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("closed after %v", took)
+	}
+}
+
+// A flood costs the node the packets that it reads in any case; the other way of finding
+// goes on meanwhile. The newcomer's own announces may be among what the system drops:
+// what the node says reaches it all the same.
+func TestFlood(t *testing.T) {
+	needNamespace(t)
+	br := bridge(t, "lan0")
+	a, b, c := newNode(t, 1, "eth0"), newNode(t, 2, "eth0"), newNode(t, 3, "eth0")
+	for i, h := range []*host{a, b, c} {
+		h.plug(br, "eth0", fmt.Sprintf("10.9.0.%d/24", i+1))
+	}
+	a.start(hexA)
+	b.start()
+	b.say("flood")
+	b.until(10*time.Second, func(l line) bool { return l.Stats != nil && l.Stats.Received > 0 })
+	flooded := time.Now()
+	c.start(hexA)
+	a.finds(c.began, soon, "node 10.9.0.3:7463")
+	c.finds(c.began, 12*time.Second, "node 10.9.0.1:7463", "share 10.9.0.1:7463")
+	a.say("stats")
+	l := a.until(soon, func(l line) bool { return l.Stats != nil && l.Stats.Received > 20 })
+	most := 2 * perSecond * (2 + int64(time.Since(a.began).Seconds()))
+	t.Logf("%d packets were read, %v after the flood", l.Stats.Received, time.Since(flooded).Round(time.Millisecond))
+	if l.Stats.Received > most {
+		t.Errorf("%d packets were read in %v", l.Stats.Received, time.Since(a.began))
+	}
+	// None of them made it send more than its allowance.
+	if l.Stats.Sent > burst+20 {
+		t.Errorf("%d packets were sent", l.Stats.Sent)
 	}
 }

@@ -22,8 +22,9 @@ var groups = [protocols][families]netip.AddrPort{
 // 6762 §11), and its groups do not leave the link.
 var hops = [protocols]int{lsd: 1, mdns: 255}
 
-// readBuffer holds the answers to a newcomer in a crowd until they are read.
-const readBuffer = 256 << 10
+// readBuffer holds the answers to a newcomer in a crowd until they are read: about a
+// hundred, so that after a flood the first honest packet waits some seconds at most.
+const readBuffer = 64 << 10
 
 // errElsewhere says that a packet did not come to the group.
 var errElsewhere = errors.New("lan: not to the group")

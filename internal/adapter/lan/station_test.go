@@ -32,6 +32,16 @@ type end struct {
 	first map[string]time.Duration // "share" and "node" of an address, after its end and ours were on
 }
 
+// own tells whether an address is one of the interface's own.
+func (l link) own(a netip.Addr) bool {
+	for _, p := range l.addrs[familyOf(a)] {
+		if p.Addr() == a.WithZone("") {
+			return true
+		}
+	}
+	return false
+}
+
 var zero = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // newCable makes stations that begin after so long each, dual-stack or not.
