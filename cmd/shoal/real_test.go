@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -193,6 +194,10 @@ func TestGetOutlivesTheNodeOfAnother(t *testing.T) {
 // TestNohup: a node that was told to outlive its terminal does; any other ends with it.
 func TestNohup(t *testing.T) {
 	t.Parallel()
+	// These tests may run under nohup themselves; what a program catches, its children do not ignore.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	for _, tc := range []struct {
 		trap  string
 		stays bool
