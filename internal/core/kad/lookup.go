@@ -73,6 +73,7 @@ func (p *path) add(n krpc.Node, target krpc.ID, hops int, sameHost bool, most in
 	for i := range p.list {
 		c := &p.list[i]
 		if c.ID == n.ID && !n.ID.IsZero() || c.Addr == n.Addr || sameHost && c.Addr.Addr() == n.Addr.Addr() {
+			c.hops = min(c.hops, uint8(min(hops, 255)))
 			return
 		}
 		if at == len(p.list) && target.CmpDistance(n.ID, c.ID) < 0 {

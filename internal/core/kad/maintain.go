@@ -77,19 +77,33 @@ func (t *T) runChecks() {
 	for len(t.checks) > 0 && t.now >= t.checkAt {
 		n := t.checks[0]
 		t.checks = slices.Delete(t.checks, 0, 1)
-		if t.takes(n) && !t.probe(n) {
+		if !t.takes(n) || !t.worth(n) {
+			continue
+		}
+		if !t.probe(n) {
 			t.checks = append(t.checks, n)
 		}
 		t.checkAt = max(t.checkAt+checkGap, t.now-time.Second)
 	}
 }
 
+// worth tells whether a node's answer would change anything: it is in the table, or could get a place there.
+func (t *T) worth(n krpc.Node) bool {
+	if n.ID.IsZero() {
+		return true
+	}
+	net := t.net(n.Addr.Addr())
+	b := net.bucket(n.ID)
+	x := findNode(b.nodes, n.ID)
+	if x != nil {
+		return x.heard != inSeconds(t.now) || x.fails > 0 // else somebody has just heard of it
+	}
+	return len(b.nodes) < t.cfg.K || slices.ContainsFunc(b.nodes, func(y node) bool { return y.fails > 0 || !y.fits })
+}
+
 // probe asks a node for others of its bucket.
 func (t *T) probe(n krpc.Node) bool {
 	net := t.net(n.Addr.Addr())
-	if x := net.find(n.ID); x != nil && x.heard == inSeconds(t.now) {
-		return true // somebody else has just heard of it
-	}
 	if _, ok := t.open(n, forTable); !ok {
 		return false
 	}
