@@ -11,8 +11,8 @@ type EventKind uint8
 // The kinds of events.
 const (
 	Joined        EventKind = iota + 1 // this node founded a group or was let in
-	Left                               // this node left
-	Expelled                           // this node was removed by another
+	Left                               // this node left: end all that goes on in the group
+	Expelled                           // this node was removed by another: the same
 	MemberJoined                       // Node is a member; Code if it came with a ticket of this node
 	MemberRemoved                      // Node is no member any more: end what goes on with it
 	Misbehaved                         // Node sent what no honest member sends (Err) and was dropped

@@ -29,6 +29,7 @@ type world struct {
 	cut   map[[2]ident.NodeID]bool // who cannot reach whom
 	opens int
 	delay time.Duration // of opening a stream
+	deaf  ident.NodeID  // it takes streams and never reads them
 	all   bool          // streams are carried between nodes that are not linked, too
 }
 
@@ -104,9 +105,15 @@ func (h *host) stop() {
 		return
 	}
 	delete(h.w.hosts, h.id)
+	var linked [][2]ident.NodeID
+	for p := range h.w.links {
+		if p[0] == h.id || p[1] == h.id {
+			linked = append(linked, p)
+		}
+	}
 	h.w.mu.Unlock()
-	for n := range 100 {
-		h.w.unlink(h.id, nodeID(n))
+	for _, p := range linked {
+		h.w.unlink(p[0], p[1])
 	}
 	h.Service.Close()
 }
@@ -190,9 +197,11 @@ func (h *host) Open(_ context.Context, id ident.NodeID, protocol string) (Stream
 		l.streams = append(l.streams, a, b)
 	}
 	there := stream{b, h.id}
-	if protocol == JoinProtocol {
+	switch {
+	case id == w.deaf:
+	case protocol == JoinProtocol:
 		go to.HandleJoin(there)
-	} else {
+	default:
 		go to.HandleSync(there)
 	}
 	return stream{a, id}, nil

@@ -17,6 +17,7 @@ const (
 	retryMost  = time.Minute
 	retryNews  = time.Second // where there is something new
 	syncGap    = 100 * time.Millisecond
+	stuckAfter = time.Second      // then a second sync may overtake the first
 	blockTime  = 10 * time.Minute // of a node that sent what no honest one sends
 	maxBlocked = 1024
 )
@@ -27,7 +28,7 @@ type peer struct {
 	heads map[group.ID][]group.Hash // that it has, as far as is known
 	done  map[group.ID][]group.Hash // of the lists that it was last told of
 	no    map[group.ID]bool         // it does not take this node for a member
-	busy  bool                      // a sync with it goes on
+	busy  int                       // syncs with it that go on
 	full  bool                      // all groups are to be gone through
 	fails int
 	due   time.Time // of the next sync, if there is anything to say
@@ -118,14 +119,17 @@ func (s *Service) startSyncs(now time.Time) (next time.Time) {
 			p.full, p.again = true, now.Add(s.jitter(fullEvery))
 			p.sooner(now)
 		}
-		if !p.busy && !p.due.IsZero() && !p.due.After(now) {
+		if p.busy == 1 && !p.due.IsZero() && p.due.Before(p.began.Add(stuckAfter)) { // news do not wait for one that is stuck
+			p.due = p.began.Add(stuckAfter)
+		}
+		if p.busy < eachAtATime && !p.due.IsZero() && !p.due.After(now) {
 			p.due = time.Time{}
 			if tasks := s.tasks(p); len(tasks) > 0 {
 				s.start(p, tasks)
 			}
 		}
 		for _, t := range []time.Time{p.due, p.again} {
-			if !t.IsZero() && !p.busy && (next.IsZero() || t.Before(next)) {
+			if !t.IsZero() && p.busy < eachAtATime && (next.IsZero() || t.Before(next)) {
 				next = t
 			}
 		}
@@ -159,14 +163,15 @@ func (s *Service) tasks(p *peer) (tasks []task) {
 // start brings groups into step with a node in a goroutine of its own.
 func (s *Service) start(p *peer, tasks []task) {
 	full := p.full
-	p.busy, p.full, p.began = true, false, time.Now()
+	p.full, p.began = false, time.Now()
+	p.busy++
 	s.workers.Go(func() {
 		err := s.initiate(p.id, tasks, full)
 		if errors.Is(err, errWrong) {
 			s.blame(p.id, err)
 		}
 		s.do(func() {
-			p.busy = false
+			p.busy--
 			if s.peers[p.id] != p {
 				return
 			}

@@ -21,8 +21,8 @@ type Detail struct {
 	Summary
 	Members []Seen
 	Entries int
-	Heads   []group.Hash // who has the same has the same member list
-	Open    []group.Issued
+	Heads   []group.Hash   // who has the same has the same member list
+	Open    []group.Issued // tickets of this node that can still be redeemed: secrets
 }
 
 // Seen is a member as this node sees it.

@@ -39,7 +39,9 @@ type task struct {
 func (s *Service) initiate(peer ident.NodeID, tasks []task, full bool) error {
 	ctx, cancel := context.WithTimeout(s.ctx, syncTime)
 	defer cancel()
-	st, err := s.cfg.Net.Open(ctx, peer, SyncProtocol)
+	soon, end := context.WithTimeout(ctx, frameTime)
+	defer end()
+	st, err := s.cfg.Net.Open(soon, peer, SyncProtocol)
 	if err != nil {
 		return err
 	}

@@ -459,3 +459,37 @@ func TestRemovedWhileAway(t *testing.T) {
 		w.agree(0, "home", "a", a)
 	})
 }
+
+// A member that takes streams and answers none holds up nobody, and news for it do not wait
+// for what is stuck.
+func TestDeafMember(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b, c, d := w.add(0), w.add(1), w.add(2), w.add(3)
+		a.create("home")
+		for _, h := range []*host{b, c, d} {
+			h.join(a, "home", group.Member)
+		}
+		w.agree(5*time.Second, "home", "abcd", a, b, c, d)
+		w.separate(b, c)
+		w.separate(d, c)
+		<-time.After(10 * time.Second)
+		deaf := func(id ident.NodeID) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.deaf = id
+		}
+		deaf(c.id)
+		a.AddrsChanged()
+		<-time.After(3 * time.Second) // a is stuck with c
+		deaf(ident.NodeID{})
+		if _, err := a.Remove("home", "node d"); err != nil {
+			t.Fatal(err)
+		}
+		w.agree(time.Second, "home", "abc", a, b, c)
+		deaf(c.id)
+		if _, err := a.Remove("home", "node b"); err != nil {
+			t.Fatal(err)
+		}
+		w.agree(time.Second, "home", "ac", a, b)
+	})
+}
