@@ -133,8 +133,17 @@ func TestTrackerOfSelection(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("stopped 100")
-	b.fetch(Spec{Meta: m, Dir: dir}, a)
+	if _, err := a.SetPaused(m.Hash.ID(), true); err != nil { // or the rest might come before the tracker is asked
+		t.Fatal(err)
+	}
+	b.fetch(Spec{Meta: m, Dir: dir})
 	expect("started 100")
+	if _, err := a.SetPaused(m.Hash.ID(), false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.AddPeers(m.Hash.ID(), []string{b.addr()}); err != nil {
+		t.Fatal(err)
+	}
 	expect("completed 0")
 	b.stop()
 	expect("stopped 0")
