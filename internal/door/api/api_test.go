@@ -239,7 +239,8 @@ func TestEventsAreFlat(t *testing.T) {
 	if want := `{"event":"ready","api":"http://127.0.0.1:7462","listen":["127.0.0.1:7463"],"node_id":"x"}`; err != nil || string(b) != want {
 		t.Errorf("%s %v, want %s", b, err, want)
 	}
-	for _, name := range []string{EventReady, EventShare, EventRemoved, EventProgress, EventDone, EventChanged, EventPenalised, EventTracker, EventNotice, EventMissed, EventHashing} {
+	for _, name := range []string{EventReady, EventShare, EventRemoved, EventProgress, EventDone, EventChanged, EventPenalised, EventTracker, EventNotice, EventMissed, EventHashing,
+		EventGroupJoined, EventGroupLeft, EventMemberJoined, EventMemberRemoved} {
 		e, err := DecodeEvent(name, []byte(`{"event":"`+name+`","info_hash":"ab","more":1}`))
 		if err != nil || HeadOf(e).Event != name || HeadOf(e).InfoHash != "ab" {
 			t.Errorf("%s: %v %v", name, e, err)
@@ -313,7 +314,7 @@ func TestPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range []string{EventReady, EventShare, EventRemoved, EventProgress, EventDone, EventChanged, EventPenalised, EventTracker,
-		EventNotice, EventMissed, EventHashing, EventResult, EventProblem} {
+		EventNotice, EventMissed, EventHashing, EventResult, EventProblem, EventGroupJoined, EventGroupLeft, EventMemberJoined, EventMemberRemoved} {
 		if !strings.Contains(string(page), "| "+e+" |") {
 			t.Errorf("docs/formats/api.md lacks the event %s", e)
 		}

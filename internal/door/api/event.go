@@ -38,6 +38,11 @@ const (
 	EventHashing   = "hashing"   // Hashing: a long call's progress
 	EventResult    = "result"    // the answer of a long call; its data is that answer
 	EventProblem   = "problem"   // a long call failed; its data is a Problem
+
+	EventGroupJoined   = "group_joined"   // GroupEvent: this node founded a group or was let in
+	EventGroupLeft     = "group_left"     // GroupEvent: this node left a group, or was removed from it
+	EventMemberJoined  = "member_joined"  // MemberEvent: a node is a member
+	EventMemberRemoved = "member_removed" // MemberEvent: a node left, or was removed
 )
 
 // Ready is the one line that `up` prints when it answers.
@@ -153,6 +158,24 @@ type Hashing struct {
 	Progress
 }
 
+// GroupEvent tells that this node came into a group, or is in it no more.
+type GroupEvent struct {
+	Head
+	Group   string `json:"group" doc:"id of the group"`
+	Name    string `json:"name" doc:"of the group; data from elsewhere"`
+	Removed bool   `json:"removed,omitempty" doc:"another node ended the membership"`
+}
+
+// MemberEvent tells that another node came into a group of this node, or is in it no more.
+type MemberEvent struct {
+	Head
+	Group    string `json:"group" doc:"id of the group"`
+	Name     string `json:"name" doc:"of the group; data from elsewhere"`
+	NodeID   string `json:"node_id"`
+	NodeName string `json:"node_name" doc:"what it calls itself; data from elsewhere"`
+	Code     string `json:"code,omitempty" doc:"if it joined by a ticket of this node: twelve digits to compare aloud with what it sees"`
+}
+
 // newEvent makes an empty event of a name; nil for a name that is not known.
 func newEvent(name string) Event {
 	switch name {
@@ -178,6 +201,10 @@ func newEvent(name string) Event {
 		return new(Missed)
 	case EventHashing:
 		return new(Hashing)
+	case EventGroupJoined, EventGroupLeft:
+		return new(GroupEvent)
+	case EventMemberJoined, EventMemberRemoved:
+		return new(MemberEvent)
 	}
 	return nil
 }

@@ -18,9 +18,9 @@ const (
 	Internal     Kind = "internal"     // a bug, or nothing more exact is known
 	Invalid      Kind = "invalid"      // the request or the flags make no sense
 	NotFound     Kind = "not_found"    // no such share, file or route
-	Ambiguous    Kind = "ambiguous"    // a prefix or name that fits several shares
+	Ambiguous    Kind = "ambiguous"    // a prefix or name that fits several shares, groups or members
 	Unreachable  Kind = "unreachable"  // nobody has it, or not in the time given
-	BadData      Kind = "bad_data"     // data, metainfo, link or signature is wrong
+	BadData      Kind = "bad_data"     // data, metainfo, link, ticket or signature is wrong
 	DiskFull     Kind = "disk_full"    // no space, or the reserve would be used up
 	Path         Kind = "path"         // missing, read-only or unreadable path, or the disk fails
 	Refused      Kind = "refused"      // not allowed
@@ -66,7 +66,7 @@ var kinds = []kindRow{
 	{Internal, http.StatusInternalServerError, ExitFailed, "Something failed inside the node"},
 	{Invalid, http.StatusBadRequest, ExitUsage, "The request makes no sense"},
 	{NotFound, http.StatusNotFound, ExitNotFound, "There is no such thing"},
-	{Ambiguous, http.StatusConflict, ExitUsage, "Several shares fit"},
+	{Ambiguous, http.StatusConflict, ExitUsage, "More than one fits"},
 	{Unreachable, http.StatusGatewayTimeout, ExitNotFound, "Nobody has it in time"},
 	{BadData, http.StatusUnprocessableEntity, ExitData, "Data, metainfo or link is wrong"},
 	{DiskFull, http.StatusInsufficientStorage, ExitDisk, "There is not enough space"},

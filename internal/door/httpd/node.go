@@ -18,13 +18,18 @@ import (
 	"shoal/internal/door/api"
 )
 
-// Node is all that the door needs of a node. One type may implement every part.
+// Node is all that the door needs of a node. One type may implement every part. The calls
+// of parts that may be nil exist, and are described, only where those are given.
 type Node struct {
 	Shares  Shares
 	Control Control
 	Limits  Limits
 	Status  Status
 	Events  Events
+
+	Groups   Groups   // may be nil
+	Tickets  Tickets  // may be nil; needs Groups
+	Identity Identity // may be nil
 }
 
 // Shares looks at shares and brings new ones in. An id is a full info hash as
@@ -83,7 +88,7 @@ type Status interface {
 
 // Events is what happens in the node, as it happens: api.ShareEvent on every
 // change of state, api.Done, api.RemovedEvent, api.Changed, api.Penalised,
-// api.TrackerEvent, api.Notice. Progress is not published: the door makes it
+// api.TrackerEvent, api.Notice, and with Groups api.GroupEvent and api.MemberEvent. Progress is not published: the door makes it
 // from Share for those who listen. An *api.Bus is an Events.
 type Events interface {
 	Subscribe(queue int) *api.Subscription

@@ -18,7 +18,7 @@ type object = map[string]any
 
 // openAPI makes the OpenAPI 3.1 document from the table of routes and the types
 // of package api, whose doc and enum tags describe the fields.
-func openAPI(table []route) []byte {
+func openAPI(table []route, events []reflect.Type) []byte {
 	g := &schemas{defs: object{}}
 	paths := object{}
 	for _, rt := range table {
@@ -30,7 +30,7 @@ func openAPI(table []route) []byte {
 		item[strings.ToLower(rt.method)] = g.operation(rt)
 	}
 	g.of(reflect.TypeFor[api.Problem]())
-	for _, e := range eventTypes {
+	for _, e := range events {
 		g.of(e)
 	}
 	doc := object{
@@ -59,6 +59,14 @@ var eventTypes = []reflect.Type{
 	reflect.TypeFor[api.ProgressEvent](), reflect.TypeFor[api.Done](), reflect.TypeFor[api.Changed](),
 	reflect.TypeFor[api.Penalised](), reflect.TypeFor[api.TrackerEvent](), reflect.TypeFor[api.Notice](),
 	reflect.TypeFor[api.Missed](), reflect.TypeFor[api.Hashing](),
+}
+
+// eventTypes are those of this node.
+func (s *Server) eventTypes() []reflect.Type {
+	if s.node.Groups == nil {
+		return eventTypes
+	}
+	return append(eventTypes[:len(eventTypes):len(eventTypes)], reflect.TypeFor[api.GroupEvent](), reflect.TypeFor[api.MemberEvent]())
 }
 
 // operation describes one route.

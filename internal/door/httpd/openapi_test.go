@@ -11,6 +11,7 @@ import (
 
 	"shoal/internal/door/api"
 	"shoal/internal/door/httpd"
+	"shoal/internal/door/httpd/fakenode"
 )
 
 type doc = map[string]any
@@ -47,7 +48,7 @@ func TestDocumentAndHandlersAgree(t *testing.T) {
 			if strings.Contains(path, "/events") || strings.Contains(path, "pprof/profile") || strings.Contains(path, "pprof/trace") {
 				continue // they would last
 			}
-			resp, body := d.do(t, strings.ToUpper(method), strings.NewReplacer("{x}", "nope", "{profile}", "heap").Replace(path), "")
+			resp, body := d.do(t, strings.ToUpper(method), strings.NewReplacer("{x}", "nope", "{g}", "nope", "{m}", "nope", "{profile}", "heap").Replace(path), "")
 			known := op.(doc)["responses"].(doc)[fmt.Sprint(resp.StatusCode)]
 			if known == nil && resp.StatusCode != http.StatusUnsupportedMediaType || strings.Contains(body, "no such path") || resp.StatusCode == 405 {
 				t.Errorf("%s %s is answered by %d %.100s, which the document does not know", method, path, resp.StatusCode, body)
@@ -55,7 +56,7 @@ func TestDocumentAndHandlersAgree(t *testing.T) {
 		}
 	}
 	var served []string
-	for _, r := range httpd.RouteList() {
+	for _, r := range httpd.RouteList(d.node.Door()) {
 		served = append(served, r)
 		if !described[r] {
 			t.Errorf("%s is served and not described", r)
@@ -74,7 +75,7 @@ func TestPageListsEveryCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	routes := httpd.RouteList()
+	routes := httpd.RouteList(fakenode.New(nil).Door())
 	for _, r := range routes {
 		if !strings.Contains(string(page), "| "+r+" |") {
 			t.Errorf("docs/formats/api.md lacks %s", r)
@@ -152,6 +153,14 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		{"GET", "/api/v1/status", "", "Status"},
 		{"GET", "/api/v1/health", "", "Health"},
 		{"GET", "/api/v1/nothing", "", "Problem"},
+		{"GET", "/api/v1/id", "", "Identity"},
+		{"POST", "/api/v1/groups", `{"name":"home"}`, "Group"},
+		{"POST", "/api/v1/groups/home/tickets", `{}`, "Invitation"},
+		{"POST", "/api/v1/join", `{"ticket":"` + fakenode.Ticket + `"}`, "Admission"},
+		{"GET", "/api/v1/groups/family", "", "GroupDetail"},
+		{"GET", "/api/v1/groups/home", "", "GroupDetail"},
+		{"DELETE", "/api/v1/groups/home/tickets", "", "Revoked"},
+		{"DELETE", "/api/v1/groups/home", "", "GroupLeft"},
 		{"DELETE", "/api/v1/shares/file", "", "Removed"},
 	} {
 		_, body := d.do(t, tc.method, tc.path, tc.body)

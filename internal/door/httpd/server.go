@@ -59,12 +59,12 @@ func New(n Node, c Config) *Server {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{node: n, cfg: c, routes: routes()}
+	s := &Server{node: n, cfg: c, routes: append(routes(), groupRoutes(n)...)}
 	if c.Pprof {
 		s.routes = append(s.routes, pprofRoutes()...)
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.openapi = sync.OnceValue(func() []byte { return openAPI(s.routes) })
+	s.openapi = sync.OnceValue(func() []byte { return openAPI(s.routes, s.eventTypes()) })
 	s.mux = s.muxOf(s.routes)
 	return s
 }

@@ -46,6 +46,7 @@ type Node struct {
 	alias  map[string]string // ids that links had before their description came
 	limits map[string]api.Limits
 	peers  map[string][]string
+	groups []*api.GroupDetail
 }
 
 // New is a node that knows nothing but what w has published.
@@ -57,7 +58,7 @@ func New(w *World) *Node {
 
 // Door is the node as the HTTP door wants it.
 func (n *Node) Door() httpd.Node {
-	return httpd.Node{Shares: n, Control: n, Limits: n, Status: n, Events: &n.Bus}
+	return httpd.Node{Shares: n, Control: n, Limits: n, Status: n, Events: &n.Bus, Groups: n, Tickets: n, Identity: n}
 }
 
 // List implements httpd.Shares.
