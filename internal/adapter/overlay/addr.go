@@ -148,7 +148,7 @@ func ofListener(a net.Addr) (ma.Multiaddr, bool) {
 func tell(all []ma.Multiaddr) []ma.Multiaddr {
 	beyond := slices.ContainsFunc(all, func(m ma.Multiaddr) bool {
 		w, ok := parse(m)
-		return ok && !w.at.Addr().IsLoopback()
+		return ok && usable(w.at) && !w.at.Addr().IsLoopback()
 	})
 	return slices.DeleteFunc(all, func(m ma.Multiaddr) bool {
 		w, ok := parse(m)
@@ -167,10 +167,13 @@ func public(all []ma.Multiaddr) []ma.Multiaddr {
 // Addrs are the addresses to put in a ticket, the best first: those that members have
 // found reachable, public ones, those of the local network, then relays.
 func (h *Host) Addrs() []group.Address {
-	reachable, _, _ := h.host.ConfirmedAddrs()
+	reachable, unreachable, _ := h.host.ConfirmedAddrs()
 	all := append(reachable, h.host.Addrs()...)
 	if h.seen != nil {
 		all = append(all, h.seen.Addrs(1)...)
+	}
+	if len(unreachable) > 0 {
+		all = slices.DeleteFunc(all, func(m ma.Multiaddr) bool { return ma.Contains(unreachable, m) })
 	}
 	var direct, near, relays []group.Address
 	for _, m := range tell(ma.Unique(all)) {

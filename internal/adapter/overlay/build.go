@@ -27,6 +27,7 @@ import (
 	quictransport "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
 	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/quic-go/quic-go"
 )
 
@@ -45,6 +46,12 @@ func (unresolved) ResolveDNSAddr(context.Context, peer.ID, ma.Multiaddr, int, in
 func (unresolved) ResolveDNSComponent(context.Context, ma.Multiaddr, int) ([]ma.Multiaddr, error) {
 	return nil, errNoName
 }
+
+// A peer that is gone without a word is found out within quicDead.
+const (
+	quicAlive = 5 * time.Second
+	quicDead  = 13 * time.Second
+)
 
 // parts are what one swarm is made of.
 type parts struct {
@@ -172,7 +179,7 @@ func (p *parts) rank(addrs []ma.Multiaddr) []network.AddrDelay {
 			continue
 		}
 		var d time.Duration
-		if quicFirst := inside && len(public([]ma.Multiaddr{m})) > 0; w.udp != quicFirst {
+		if quicFirst := inside && isPublicAddr(w.at); w.udp != quicFirst {
 			d = next
 		}
 		if w.relay && direct {
@@ -183,26 +190,29 @@ func (p *parts) rank(addrs []ma.Multiaddr) []network.AddrDelay {
 	return out
 }
 
+// isPublicAddr tells that an address lies in the Internet.
+func isPublicAddr(at netip.AddrPort) bool {
+	return usable(at) && manet.IsPublicAddr(multiaddr(at, true))
+}
+
 // isPublic tells that one of the sockets has an address of the Internet.
 func (p *parts) isPublic() bool {
 	if p.cfg.Public {
 		return true
 	}
-	var own []ma.Multiaddr
-	addrs, _ := net.InterfaceAddrs()
+	addrs, _ := net.InterfaceAddrs() // none: then nothing is public
 	for _, u := range p.udp {
 		at := u.Conn.LocalAddr().(*net.UDPAddr).AddrPort()
-		if !at.Addr().IsUnspecified() {
-			own = append(own, multiaddr(at, true))
-			continue
+		if isPublicAddr(at) {
+			return true
 		}
 		for _, a := range addrs {
-			if prefix, err := netip.ParsePrefix(a.String()); err == nil {
-				own = append(own, multiaddr(netip.AddrPortFrom(prefix.Addr(), at.Port()), true))
+			if prefix, err := netip.ParsePrefix(a.String()); err == nil && at.Addr().IsUnspecified() && isPublicAddr(netip.AddrPortFrom(prefix.Addr(), at.Port())) {
+				return true
 			}
 		}
 	}
-	return len(public(own)) > 0
+	return false
 }
 
 // prober makes the service that tests addresses. Its own dials leave from another key and
@@ -226,7 +236,7 @@ func (p *parts) newQUIC() (*quicreuse.ConnManager, error) {
 		return nil, err
 	}
 	reset, token := quicKeys(seed)
-	return quicreuse.NewConnManager(quic.StatelessResetKey(reset), quic.TokenGeneratorKey(token),
+	m, err := quicreuse.NewConnManager(quic.StatelessResetKey(reset), quic.TokenGeneratorKey(token),
 		quicreuse.OverrideListenUDP(p.socket),
 		quicreuse.OverrideSourceIPSelector(func() (quicreuse.SourceIPSelector, error) { return source{p}, nil }),
 		quicreuse.ConnContext(func(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
@@ -243,4 +253,9 @@ func (p *parts) newQUIC() (*quicreuse.ConnManager, error) {
 			return ctx, nil
 		}),
 		quicreuse.VerifySourceAddress(p.resources.VerifySourceAddress))
+	if err == nil {
+		// The dialler's wish holds for both ends. It keeps the ways through NATs open, too.
+		m.ClientConfig().KeepAlivePeriod, m.ClientConfig().MaxIdleTimeout = quicAlive, quicDead
+	}
+	return m, err
 }

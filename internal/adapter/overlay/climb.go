@@ -17,8 +17,6 @@ import (
 
 // The keeper's measures.
 const (
-	pingEvery  = 30 * time.Second
-	leaveTime  = 5 * time.Second  // that relayed connections stay when a direct one stands
 	climbTime  = 4 * time.Second  // to dial straight
 	slowest    = 30 * time.Second // between two looks
 	quickest   = 20 * time.Millisecond
@@ -74,16 +72,20 @@ func (h *Host) tend(c *contact, now time.Time) time.Time {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !c.pinging && !now.Before(c.pingAt) {
-		c.pinging, c.pingAt = true, now.Add(pingEvery)
+	every := h.cfg.times.idle
+	if c.streams.Load() > 0 {
+		every = h.cfg.times.busy
+	}
+	if !c.pinging && now.Sub(c.pinged) >= every {
+		c.pinging, c.pinged = true, now
 		h.over.Go(func() {
-			c.ping(b)
+			h.check(c, b)
 			h.mu.Lock()
 			c.pinging = false
 			h.mu.Unlock()
 		})
 	}
-	next := c.pingAt
+	next := c.pinged.Add(every)
 	if w, _ := parse(b.RemoteMultiaddr()); !w.relay {
 		return h.leave(c, now, next)
 	}
@@ -105,7 +107,7 @@ func (h *Host) leave(c *contact, now time.Time, next time.Time) time.Time {
 	for _, r := range h.relayed(c.id) {
 		switch {
 		case c.leaveAt.IsZero():
-			c.leaveAt = now.Add(leaveTime)
+			c.leaveAt = now.Add(h.cfg.times.leave)
 			left = true
 		case !now.Before(c.leaveAt):
 			h.over.Go(func() { r.Close() })
@@ -163,7 +165,7 @@ func (h *Host) straighten(id ident.NodeID) error {
 	case perr == nil:
 		return nil
 	case errors.Is(perr, holepunch.ErrHolePunchActive):
-		return err
+		return errors.New("a way through the NATs is being tried; " + err.Error())
 	default:
 		return errors.New("through the NATs: " + reason(perr) + "; " + err.Error())
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"time"
 
 	"shoal/internal/core/ident"
 )
@@ -55,7 +56,19 @@ type Config struct {
 	Streams map[string]int
 	Events  func(Event)  // nil: nobody listens
 	Log     *slog.Logger // nil: quiet. libp2p has one log for all hosts of a process: the last one given
+
+	times times
 }
+
+// times are how long the keeper waits; tests have no time.
+type times struct {
+	idle  time.Duration // between two looks whether a connection without streams lives
+	busy  time.Duration // the same of one with streams
+	dead  time.Duration // without an answer and without a byte
+	leave time.Duration // that relayed connections stay when a direct one stands
+}
+
+var usualTimes = times{idle: 30 * time.Second, busy: 5 * time.Second, dead: 8 * time.Second, leave: 5 * time.Second}
 
 // The limits of a host (home profile).
 const (

@@ -64,6 +64,9 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	if cfg.Known == nil || cfg.Allow == nil {
 		return nil, errors.New("overlay: Known and Allow must be given")
 	}
+	if cfg.times == (times{}) {
+		cfg.times = usualTimes
+	}
 	logTo.Store(cfg.Log)
 	h := &Host{cfg: cfg, id: cfg.Key.ID(), wake: make(chan struct{}, 1), peers: make(map[ident.NodeID]*contact), lost: make(map[ident.NodeID]string)}
 	h.ctx, h.stop = context.WithCancel(context.Background())
@@ -232,6 +235,12 @@ func (h *Host) Learn(id ident.NodeID, addrs []group.Address) {
 		}
 	}
 	h.host.Peerstore().AddAddrs(peerID(id), all, addrTime)
+	h.mu.Lock()
+	if c := h.peers[id]; c != nil && len(all) > 0 {
+		c.tries, c.climbAt = 0, time.Time{} // if a relay carries us, there may be a better way now
+	}
+	h.mu.Unlock()
+	h.rouse()
 }
 
 // Connect makes sure of a connection to a node that is known, by the given addresses and

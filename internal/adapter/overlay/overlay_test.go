@@ -6,9 +6,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -477,5 +479,83 @@ func TestAddrs(t *testing.T) {
 	out := start(t, nil)
 	if got := out.Addrs(); len(got) != 1 || got[0] != (group.Address{At: out.at}) {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestGoneWithoutAWord ends a connection whose path swallows everything.
+func TestGoneWithoutAWord(t *testing.T) {
+	quick := func(c *Config) { c.times.busy, c.times.dead = 50*time.Millisecond, 500*time.Millisecond }
+	a, b := start(t, quick), start(t, nil)
+	b.echo()
+	a.knows(b)
+	path, cut := swallower(t, b.at.String())
+	if err := a.Connect(ctx(t), b.ID(), []group.Address{{At: path}}); err != nil {
+		t.Fatal(err)
+	}
+	s := a.open(b)
+	say(t, s, "hello")
+	cut()
+	if _, err := s.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read from nowhere: %v", err)
+	}
+	a.wait("the end", func(e Event) bool { return e.Kind == Disconnected && e.Peer == b.ID() })
+}
+
+// swallower passes connections on to an address until it is cut: then it swallows all.
+func swallower(t *testing.T, to string) (at netip.AddrPort, cut func()) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	var gone atomic.Bool
+	pass := func(dst, src net.Conn) {
+		buf := make([]byte, 32<<10)
+		for {
+			n, err := src.Read(buf)
+			if err != nil {
+				dst.Close()
+				return
+			}
+			if !gone.Load() {
+				dst.Write(buf[:n])
+			}
+		}
+	}
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp4", to)
+			if err != nil {
+				in.Close()
+				continue
+			}
+			go pass(out, in)
+			go pass(in, out)
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).AddrPort(), func() { gone.Store(true) }
+}
+
+// TestOldSession opens no new stream for a node that was removed, even before Drop.
+func TestOldSession(t *testing.T) {
+	for _, c := range carriers {
+		t.Run(c.name, func(t *testing.T) {
+			a, b := c.pair(t)
+			served := b.echo()
+			b.HandleAnyone("/shoal/test/door", func(s *Stream) { io.Copy(s, s) })
+			b.set(a, false)
+			if s, err := a.Open(ctx(t), b.ID(), echoName); err == nil {
+				if _, err := s.Read(make([]byte, 1)); err == nil {
+					t.Error("a removed node is served")
+				}
+			}
+			if len(served) > 0 {
+				t.Error("a removed node reached the handler")
+			}
+		})
 	}
 }

@@ -37,10 +37,11 @@ type contact struct {
 	in, out atomic.Int64
 	streams atomic.Int32
 	rtt     atomic.Int64
+	climbed atomic.Bool // it is reached straight since a relay brought us together
 
 	// The rest is guarded by Host.mu.
 	since    time.Time
-	pingAt   time.Time
+	pinged   time.Time
 	pinging  bool
 	climbAt  time.Time
 	climbing bool
@@ -109,17 +110,18 @@ func (h *Host) connected(_ network.Network, c network.Conn) {
 	p := h.contactOf(id)
 	climbed := false
 	h.mu.Lock()
-	p.pingAt = time.Time{}
+	p.pinged = time.Time{}
 	switch relayed := h.relayed(id); {
 	case !w.relay:
 		delete(h.lost, id)
 		if climbed = len(relayed) > 0; climbed {
-			p.leaveAt = time.Now().Add(leaveTime)
+			p.climbed.Store(true)
+			p.leaveAt = time.Now().Add(h.cfg.times.leave)
 		}
 	case h.straight(id) == nil:
 		p.tries, p.climbAt = 0, time.Now().Add(climbWait(0))
 	default:
-		p.leaveAt = time.Now().Add(leaveTime)
+		p.leaveAt = time.Now().Add(h.cfg.times.leave)
 	}
 	h.mu.Unlock()
 	if !had {
@@ -227,21 +229,38 @@ func (c *contact) roundTrip(conn network.Conn) time.Duration {
 	return time.Duration(c.rtt.Load())
 }
 
-// ping measures the round trip of a connection with a frame of twelve bytes; through a
-// relay it is that to the peer itself.
-func (c *contact) ping(conn network.Conn) {
+// check measures the round trip of a connection with a frame of twelve bytes, and ends a
+// connection that gives no answer while no byte of a stream moves either: a peer that is
+// gone without a word is found out long before TCP does. Through a relay all this is of the
+// peer itself. QUIC does the same by itself (newQUIC).
+func (h *Host) check(c *contact, conn network.Conn) {
 	var y *yamux.Session
 	if !conn.As(&y) || y == nil {
 		return
 	}
-	d, err := y.Ping()
-	if err != nil || d <= 0 {
-		return
+	in, out := c.in.Load(), c.out.Load()
+	answered := make(chan struct{})
+	h.over.Go(func() {
+		defer close(answered)
+		d, err := y.Ping()
+		if err != nil || d <= 0 {
+			return
+		}
+		if old := time.Duration(c.rtt.Load()); old > 0 {
+			d = (7*old + d) / 8
+		}
+		c.rtt.Store(int64(d))
+	})
+	late := time.NewTimer(h.cfg.times.dead)
+	defer late.Stop()
+	select {
+	case <-answered: // or the connection ended
+	case <-h.ctx.Done():
+	case <-late.C:
+		if c.in.Load() == in && c.out.Load() == out {
+			conn.Close()
+		}
 	}
-	if old := time.Duration(c.rtt.Load()); old > 0 {
-		d = (7*old + d) / 8
-	}
-	c.rtt.Store(int64(d))
 }
 
 // Reach is what is known of how this node is reached.

@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
+	relayproto "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"shoal/internal/core/ident"
@@ -139,9 +140,10 @@ func (p *places) choose(now time.Time, next *time.Time) []ident.NodeID {
 		if p.held[c.id] != nil {
 			continue
 		}
-		// Whom we reached others reach too, as a rule; who reached us may sit behind a NAT.
+		// Whom we reached others reach too, as a rule; who reached us, or was reached by
+		// opening a way, may sit behind a NAT.
 		s := p.h.straight(c.id)
-		if s == nil || s.Stat().Direction != network.DirOutbound {
+		if s == nil || s.Stat().Direction != network.DirOutbound || c.climbed.Load() || !p.h.relays(c.id) {
 			continue
 		}
 		if f := p.failed[c.id]; f != nil && now.Before(f.until) {
@@ -161,6 +163,12 @@ func (p *places) choose(now time.Time, next *time.Time) []ident.NodeID {
 		ids = append(ids, c.id)
 	}
 	return ids
+}
+
+// relays tells that a peer said it serves as a relay.
+func (h *Host) relays(id ident.NodeID) bool {
+	has, err := h.host.Peerstore().SupportsProtocols(peerID(id), relayproto.ProtoIDv2Hop)
+	return err == nil && len(has) > 0
 }
 
 // ask asks one relay for a place, or for it to last longer.

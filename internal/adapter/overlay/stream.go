@@ -21,6 +21,9 @@ import (
 // openTime is how long opening a stream may take where the caller's context says nothing.
 const openTime = 20 * time.Second
 
+// writeStep is how much is written before it is counted: one frame of yamux.
+const writeStep = 64 << 10
+
 // Stream is a connection to a peer whose key is proven. It is a net.Conn; both ends of it
 // may write at the same time, and each direction can be ended alone.
 type Stream struct {
@@ -60,16 +63,23 @@ func (s *Stream) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write writes to the peer.
+// Write writes to the peer. It counts in small steps, so that a slow link is not taken for
+// a dead one.
 func (s *Stream) Write(b []byte) (int, error) {
-	n, err := s.Stream.Write(b)
-	if s.contact != nil {
-		s.contact.out.Add(int64(n))
+	total := 0
+	for {
+		n, err := s.Stream.Write(b[total:min(len(b), total+writeStep)])
+		total += n
+		if s.contact != nil {
+			s.contact.out.Add(int64(n))
+		}
+		if err != nil {
+			return total, asNet(err)
+		}
+		if total >= len(b) {
+			return total, nil
+		}
 	}
-	if err != nil {
-		err = asNet(err)
-	}
-	return n, err
 }
 
 // Close ends both directions. What was written before still goes out, as long as the
@@ -115,6 +125,7 @@ func (h *Host) use(c *contact, id ident.NodeID, n int32) {
 	switch {
 	case n > 0 && count == 1:
 		h.host.ConnManager().Protect(peerID(id), "streams")
+		h.rouse() // it is looked after more closely now
 	case n < 0 && count == 0:
 		h.host.ConnManager().Unprotect(peerID(id), "streams")
 	}
