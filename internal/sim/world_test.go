@@ -33,12 +33,13 @@ type settings struct {
 
 // accident is one event of a world.
 type accident struct {
-	kind kind
-	node int32
-	from int32
-	born uint32 // of the node meant: later ones at the place are not
-	data []byte
-	do   func()
+	kind      kind
+	node      int32
+	from      int32
+	born      uint32 // of the node meant: later ones at the place are not
+	mask, hid bool   // a datagram to, or from, the port under which a liar plays another
+	data      []byte
+	do        func()
 }
 
 type kind uint8
@@ -82,7 +83,6 @@ type world struct {
 	crooks []int32
 	attack bool // the liars lie
 	still  bool // queries are answered with an id alone, and nobody hears of them
-	told   map[lie]bool
 	in     kad.Events
 	out    kad.Effects
 	pool   [][]byte // memory of datagrams
@@ -97,7 +97,7 @@ type world struct {
 }
 
 func newWorld(s settings) *world {
-	w := &world{settings: s, rng: rand.New(rand.NewPCG(s.seed, 7)), byAddr: map[netip.AddrPort]int32{}, told: map[lie]bool{}}
+	w := &world{settings: s, rng: rand.New(rand.NewPCG(s.seed, 7)), byAddr: map[netip.AddrPort]int32{}}
 	for i := range s.n {
 		w.nodes = append(w.nodes, &dweller{})
 		w.settle(int32(i), float64(i) < s.liars*float64(s.n))
@@ -209,7 +209,11 @@ func (w *world) arrive(a accident) {
 	w.in.Reset()
 	for {
 		if d := w.nodes[to]; d.born == a.born && !w.nod(a) && !w.lie(a) {
-			w.in.List = append(w.in.List, kad.Event{Kind: kad.Datagram, Addr: w.nodes[a.from].addr, Data: a.data})
+			from := w.nodes[a.from].addr
+			if a.hid {
+				from = masked(from)
+			}
+			w.in.List = append(w.in.List, kad.Event{Kind: kad.Datagram, Addr: from, Data: a.data})
 		}
 		w.spent = append(w.spent, a.data)
 		next, ok := w.queue.Next()
@@ -261,8 +265,12 @@ func (w *world) step(i int32) {
 	}
 }
 
-// send carries a datagram, or loses it.
-func (w *world) send(i int32, to netip.AddrPort, b []byte) {
+// send carries a node's datagram, or loses it.
+func (w *world) send(i int32, to netip.AddrPort, b []byte) { w.carry(accident{node: i}, to, b) }
+
+// carry does so for a node that may wear its mask.
+func (w *world) carry(from accident, to netip.AddrPort, b []byte) {
+	i := from.node
 	w.datagrams++
 	w.bytes += int64(len(b) + header)
 	h := fnv.New64a()
@@ -274,6 +282,13 @@ func (w *world) send(i int32, to netip.AddrPort, b []byte) {
 		}
 	}
 	j, there := w.byAddr[to]
+	mask := false
+	if !there && w.attack {
+		if j, there = w.byAddr[netip.AddrPortFrom(to.Addr(), to.Port()-1)]; there {
+			mask = true
+			there = w.nodes[j].liar
+		}
+	}
 	if w.rng.Float64() < w.loss || !there {
 		return
 	}
@@ -282,7 +297,7 @@ func (w *world) send(i int32, to netip.AddrPort, b []byte) {
 		room, w.pool = w.pool[n-1], w.pool[:n-1]
 	}
 	d := w.nodes[j]
-	w.queue.Put(w.queue.Now()+w.nodes[i].access+d.access, accident{kind: delivery, node: j, from: i, born: d.born, data: append(room[:0], b...)})
+	w.queue.Put(w.queue.Now()+w.nodes[i].access+d.access, accident{kind: delivery, node: j, from: i, born: d.born, mask: mask, hid: from.mask, data: append(room[:0], b...)})
 }
 
 // nod answers a query with an id and nothing else while tables are filled by hand.
@@ -299,12 +314,12 @@ func (w *world) nod(a accident) bool {
 // truth are closest. It tells whether there was anything to answer.
 func (w *world) lie(a accident) bool {
 	if !w.attack || !w.nodes[a.node].liar || w.msg.Parse(a.data) != nil || w.msg.Kind != krpc.Query || w.msg.Method == krpc.Ping {
-		return false
+		return a.mask
 	}
 	target := w.msg.Target
 	m := krpc.Message{Kind: krpc.Response, TID: w.msg.TID, ID: w.nodes[a.node].id, Token: []byte("12345678")}
-	if w.told[lie{a.from, a.node, target}] {
-		m.ID = fake(target, a.node) // the liars tell each other under which name the asker knows them
+	if a.mask {
+		m.ID = fake(target, a.node)
 	}
 	w.fakes = w.fakes[:0]
 	if w.genuine {
@@ -314,20 +329,16 @@ func (w *world) lie(a accident) bool {
 	} else {
 		for range w.k {
 			l := w.crooks[w.rng.IntN(len(w.crooks))]
-			w.fakes = append(w.fakes, krpc.Node{ID: fake(target, l), Addr: w.nodes[l].addr})
-			w.told[lie{a.from, l, target}] = true
+			w.fakes = append(w.fakes, krpc.Node{ID: fake(target, l), Addr: masked(w.nodes[l].addr)})
 		}
 	}
 	m.Nodes = w.fakes
-	w.send(a.node, w.nodes[a.from].addr, m.Append(nil))
+	w.carry(accident{node: a.node, mask: a.mask}, w.nodes[a.from].addr, m.Append(nil))
 	return true
 }
 
-// lie names a liar that an asker was told of under a made-up id.
-type lie struct {
-	asker, liar int32
-	target      krpc.ID
-}
+// masked is where a liar answers under made-up ids.
+func masked(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), a.Port()+1) }
 
 // fake is the id that a liar claims to be near a target.
 func fake(target krpc.ID, liar int32) krpc.ID {

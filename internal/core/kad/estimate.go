@@ -9,8 +9,10 @@ import (
 
 // Bounds of the estimate of the network's size.
 const (
-	fewSamples = 3 // searches before the estimate counts
-	suspect    = 4 // a result that is so many times denser than the network: one honest one in a thousand is
+	fewSamples = 3    // searches before the estimate counts
+	tooNear    = 0.02 // of the space that one node has: one target of fifty has a node so near
+	maxNear    = 3    // nodes of a path that are nearer and are looked at all the same
+	suspect    = 4    // a result that is so many times denser than the network: one honest one in a thousand is
 )
 
 // estimate is what the distances of the closest nodes tell of the network's size: with N nodes the i-th closest is
@@ -31,7 +33,8 @@ func (e *estimate) size() float64 {
 	return sorted[n/2]
 }
 
-// add takes the size that one search saw.
+// add takes the size that one search saw. One that was suspicious is not taken before it was repeated by many paths: liars
+// would soon be most of the samples. A network that has grown is measured right by those.
 func (e *estimate) add(size float64) {
 	e.last[e.seen%len(e.last)] = size
 	e.seen++
@@ -57,23 +60,21 @@ func density(target krpc.ID, nodes []krpc.Node) float64 {
 	return over / max(under, 1.0/(1<<62)) // so near that the numbers end
 }
 
-// measure takes the density that a search found, 0 if it says nothing.
+// measure is the density that a search found, 0 if it says nothing.
 func (t *T) measure(l *lookup) float64 {
-	if len(l.paths) != 1 {
-		return 0
-	}
 	var nodes []krpc.Node
-	for i := range l.paths[0].list {
-		if c := &l.paths[0].list[i]; c.state == answered && len(nodes) < t.cfg.K {
-			nodes = append(nodes, c.Node)
+	for i := range l.paths {
+		for j := range l.paths[i].list {
+			if c := &l.paths[i].list[j]; c.state == answered && !c.near {
+				nodes = append(nodes, c.Node)
+			}
 		}
 	}
 	if len(nodes) < t.cfg.K {
 		return 0
 	}
-	d := density(l.Target, nodes)
-	t.estimate.add(d)
-	return d
+	slices.SortFunc(nodes, func(a, b krpc.Node) int { return l.Target.CmpDistance(a.ID, b.ID) })
+	return density(l.Target, nodes[:t.cfg.K])
 }
 
 // Size is an estimate of how many nodes the network has, 0 while too little is known. Its error is about a fifth after

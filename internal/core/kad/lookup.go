@@ -28,12 +28,14 @@ type candidate struct {
 	state state
 	tries uint8
 	hops  uint8 // queries from our table to it
+	near  bool  // nearer to the target than can be
 }
 
 // path is one line of search, which shares no node with the other paths of the search.
 type path struct {
 	list   []candidate // closest first
 	flight int         // asked, and neither answered nor slow
+	near   float64     // a node within this part of the space is nearer than can be, 0: unknown
 }
 
 // lookup is one search, in one family.
@@ -69,42 +71,48 @@ type store1 struct {
 
 // add takes a contact into the path.
 func (p *path) add(n krpc.Node, target krpc.ID, hops int, sameHost bool, most int) {
-	at := len(p.list)
+	at, nears := len(p.list), 0
+	x := candidate{Node: n, seq: -1, hops: uint8(min(hops, 255)), near: p.near > 0 && fraction(target.XOR(n.ID)) < p.near}
 	for i := range p.list {
 		c := &p.list[i]
+		if c.near {
+			nears++
+		}
 		if c.ID == n.ID && !n.ID.IsZero() || c.Addr == n.Addr || sameHost && c.Addr.Addr() == n.Addr.Addr() {
-			c.hops = min(c.hops, uint8(min(hops, 255)))
+			c.hops = min(c.hops, x.hops)
 			return
 		}
 		if at == len(p.list) && target.CmpDistance(n.ID, c.ID) < 0 {
 			at = i
 		}
 	}
-	if at >= most {
+	if at >= most || x.near && nears >= maxNear {
 		return
 	}
-	p.list = slices.Insert(p.list, at, candidate{Node: n, seq: -1, hops: uint8(min(hops, 255))})
+	p.list = slices.Insert(p.list, at, x)
 	if len(p.list) > most && p.list[most].state != waiting {
 		p.list = p.list[:most]
 	}
 }
 
 // next is the candidate to ask: the closest one not asked among the need closest, else the closest one to be asked again;
-// -1 if there is none. over tells that none is waited for either.
+// -1 if there is none. over tells that none is waited for either. Those that are nearer than can be come last and do not
+// count.
 func (p *path) next(need int) (index int, over bool) {
 	n, again, wait := 0, -1, false
 	for i := range p.list {
-		switch c := &p.list[i]; c.state {
-		case fresh:
+		c := &p.list[i]
+		switch {
+		case c.state == fresh && !c.near:
 			return i, false
-		case overdue:
-			if again < 0 {
+		case c.state == overdue || c.state == fresh:
+			if again < 0 || p.list[again].near {
 				again = i
 			}
-		case waiting:
+		case c.state == waiting:
 			wait = true
-			n++
-		case answered:
+		}
+		if (c.state == waiting || c.state == answered) && !c.near {
 			n++
 		}
 		if n == need {
@@ -181,10 +189,14 @@ func (t *T) mark(l *lookup) { l.dirty, t.dirty = true, true }
 
 // begin gives a search the closest nodes of the table.
 func (t *T) begin(l *lookup, paths int) {
-	l.Paths = uint8(paths)
 	l.paths = make([]path, paths)
 	l.need = t.cfg.K
 	l.round++
+	if size := t.estimate.size(); paths > 1 && size > 0 {
+		for i := range l.paths {
+			l.paths[i].near = tooNear / size
+		}
+	}
 	t.picked = l.net.closest(t.picked[:0], l.Target, t.candidates(), 1)
 	if len(t.picked) == 0 {
 		t.picked = l.net.closest(t.picked, l.Target, t.candidates(), 255)
@@ -228,10 +240,13 @@ func (t *T) pump(l *lookup) {
 
 // pumpPath asks what may be asked in one path. It tells whether the path is over.
 func (t *T) pumpPath(l *lookup, i int) bool {
-	p := &l.paths[i]
+	p, most := &l.paths[i], t.cfg.Alpha
+	if len(l.paths) > 1 {
+		most = 1 // the paths are parallel, and each node that a path need not ask is one that cannot mislead it
+	}
 	for {
 		at, over := p.next(l.need)
-		if at < 0 || p.flight >= t.cfg.Alpha {
+		if at < 0 || p.flight >= most {
 			return over
 		}
 		if p.list[at].state == fresh && t.claimed(l, i, p.list[at].Addr) {

@@ -44,7 +44,7 @@ func (t *T) search(e Event) {
 // inside starts a search of our own in one family.
 func (t *T) inside(net *table, target krpc.ID) {
 	if len(t.queue) < maxWaiting {
-		t.queue = append(t.queue, &lookup{Event: Event{Op: FindNode, Target: target, Paths: 1}, net: net, until: t.now, began: t.now})
+		t.queue = append(t.queue, &lookup{Event: Event{Op: FindNode, Target: target}, net: net, until: t.now, began: t.now, auto: true})
 		t.dirty = true
 	}
 }
@@ -67,11 +67,14 @@ func (t *T) admit() {
 
 // exhausted is called when the closest nodes have answered.
 func (t *T) exhausted(l *lookup) {
-	if density := t.measure(l); l.auto && t.estimate.suspicious(density) {
+	switch density := t.measure(l); {
+	case l.auto && t.estimate.suspicious(density):
 		l.auto = false
 		t.Counted.Suspicious++
 		t.begin(l, manyPaths)
 		return
+	case density > 0 && l.Event.Paths != 1:
+		t.estimate.add(density)
 	}
 	if l.Op == Announce || l.Op == PutItem {
 		if l.Item != nil && l.item != nil {
@@ -86,7 +89,8 @@ func (t *T) exhausted(l *lookup) {
 	t.finish(l, Exhausted)
 }
 
-// plan picks who is to store: the K closest that gave a token, or the closest few of each path.
+// plan picks who is to store: the K closest that gave a token, or the closest few of each path, of which those that are
+// nearer than can be are not counted.
 func (t *T) plan(l *lookup) {
 	each := t.cfg.K
 	if len(l.paths) > 1 {
@@ -98,7 +102,9 @@ func (t *T) plan(l *lookup) {
 			c := &l.paths[p].list[i]
 			if n < each && c.state == answered && len(c.token) > 0 && !(l.HasCAS && c.seq > l.CAS) {
 				l.stores = append(l.stores, store1{path: p, index: i})
-				n++
+				if !c.near {
+					n++
+				}
 			}
 		}
 	}
