@@ -37,7 +37,6 @@ type places struct {
 	mu     sync.Mutex
 	held   map[ident.NodeID]*place
 	failed map[ident.NodeID]*failure
-	asking int
 }
 
 type place struct {

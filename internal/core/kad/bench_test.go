@@ -2,7 +2,6 @@ package kad
 
 import (
 	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -180,6 +179,6 @@ func some(front byte, i int) krpc.Node { return krpc.Node{ID: id(front, i), Addr
 func (b *bench) must(ok bool, format string, args ...any) {
 	b.t.Helper()
 	if !ok {
-		b.t.Error(fmt.Sprintf(format, args...))
+		b.t.Errorf(format, args...)
 	}
 }

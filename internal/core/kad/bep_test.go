@@ -195,6 +195,7 @@ func (b *bench) put(it krpc.Item, change func(m *krpc.Message)) int {
 	r = b.ask(stranger, m)
 	if r == nil {
 		b.t.Fatal("put is not answered")
+		return 0
 	}
 	return r.m.Code
 }
@@ -208,6 +209,7 @@ func (b *bench) get(target krpc.ID, seq ...int64) krpc.Message {
 	r := b.ask(stranger, m)
 	if r == nil {
 		b.t.Fatal("get is not answered")
+		return krpc.Message{}
 	}
 	return r.m
 }
