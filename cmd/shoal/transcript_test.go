@@ -50,6 +50,9 @@ func TestTranscripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := newStage(t)
+			if strings.HasPrefix(filepath.Base(file), "group") {
+				s.as = "groups"
+			}
 			got := s.play(string(text))
 			if *rewrite {
 				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
@@ -78,6 +81,7 @@ func difference(want, got string) string {
 type stage struct {
 	t      *testing.T
 	dir    string
+	as     string // what program is run: see asProgram
 	stdin  string
 	beside []*process // the last one is interrupted first
 }
@@ -95,7 +99,7 @@ func newStage(t *testing.T) *stage {
 	if err := os.Mkdir(filepath.Join(dir, "w"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return &stage{t: t, dir: dir}
+	return &stage{t: t, dir: dir, as: "fake"}
 }
 
 // play runs a transcript and returns it as it really goes.
@@ -155,7 +159,7 @@ func (s *stage) write(name, content string) {
 // form NAME=value before the first go to its environment.
 func (s *stage) command(line string) *exec.Cmd {
 	words := split(line)
-	env := []string{asProgram + "=fake", "HOME=" + s.dir, "SHOAL_HOME=" + filepath.Join(s.dir, "home"), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.dir}
+	env := []string{asProgram + "=" + s.as, "HOME=" + s.dir, "SHOAL_HOME=" + filepath.Join(s.dir, "home"), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.dir}
 	for len(words) > 0 && strings.Contains(words[0], "=") {
 		env = append(env, strings.ReplaceAll(words[0], "$DIR", s.dir))
 		words = words[1:]

@@ -42,6 +42,7 @@ var doors = []struct{ module, room string }{
 	{"github.com/multiformats/", "internal/adapter/overlay"},
 	{"modernc.org/sqlite", "internal/adapter/store"},
 	{"github.com/spf13/", "internal/door/cli"},
+	{"rsc.io/qr", "internal/door/cli"},
 	{"github.com/BurntSushi/toml", "internal/node"},
 }
 

@@ -140,6 +140,11 @@ func (c *Client) Watch(ctx context.Context, f Filter, each func(Event) error) er
 		return err
 	}
 	defer resp.Body.Close()
+	if f.Begun != nil {
+		if err := f.Begun(); err != nil {
+			return err
+		}
+	}
 	var said error // what each returned wins over how the stream ended
 	err = readEvents(resp.Body, func(name string, data []byte) error {
 		var e Event
@@ -158,6 +163,9 @@ func (c *Client) Watch(ctx context.Context, f Filter, each func(Event) error) er
 type Filter struct {
 	Share    string        // only this one; it begins with how the share is now
 	Progress time.Duration // between two progress events; 0: none
+	// Begun, if not nil, is called once, when no event is missed any more and before the
+	// first one; its error ends the watch.
+	Begun func() error
 }
 
 const eventStream = "text/event-stream"

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli/term"
 )
 
 // each runs a command for every X, with one node. One that fails does not keep the others
@@ -105,9 +106,9 @@ func (a *app) verify() *cobra.Command {
 		began := time.Now()
 		v, err := s.client.Verify(ctx, id, func(p api.Progress) {
 			b := hashingBar(id, p, time.Since(began))
-			b.note = "verifying"
+			b.Note = "verifying"
 			if !a.global.json {
-				a.out.draw(time.Now(), false, []bar{b})
+				a.out.Draw(time.Now(), false, []term.Bar{b})
 			}
 		})
 		if err != nil {
@@ -121,7 +122,7 @@ func (a *app) showVerified(v api.Verified) error {
 	if a.global.json {
 		a.print(v)
 	} else {
-		a.line("%s: %d of %s good, %d bad, %d missing; %s in %.1f s", api.Safe(v.Name), v.Good, count(v.Pieces, "piece"), v.Bad, v.Missing,
+		a.line("%s: %d of %s good, %d bad, %d missing; %s in %.1f s", api.Safe(v.Name), v.Good, term.Count(v.Pieces, "piece"), v.Bad, v.Missing,
 			api.FormatSize(v.Bytes), v.Seconds)
 	}
 	if v.Bad == 0 && len(v.BadFiles) == 0 {

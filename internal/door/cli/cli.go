@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli/term"
 )
 
 // Program is what the command line cannot do through the API.
@@ -78,6 +79,8 @@ type Env struct {
 	Getenv  func(string) string
 	Signals <-chan os.Signal // the first ends a command cleanly, the second calls Exit
 	Exit    func(code int)
+	// Groups says that the nodes of Program have groups, so that there are commands for them.
+	Groups bool
 	// Patience is when get says that nobody has it; 0: after 30 s.
 	Patience time.Duration
 }
@@ -86,7 +89,7 @@ type Env struct {
 func Main(e Env) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	a := &app{Env: e, out: newScreen(e.Stderr, e.Getenv)}
+	a := &app{Env: e, out: term.New(e.Stderr, e.Getenv)}
 	results := &results{w: e.Stdout}
 	a.Stdout = results
 	done := make(chan struct{})
@@ -95,7 +98,7 @@ func Main(e Env) int {
 	root := a.root()
 	root.SetArgs(e.Args)
 	err := root.ExecuteContext(ctx)
-	a.out.finish()
+	a.out.Finish()
 	if err == nil && results.err != nil {
 		err = pathError("standard output", results.err)
 	}
@@ -113,8 +116,8 @@ type results struct {
 // columns is the width of standard output, 0 where it is no terminal.
 func (a *app) columns() int {
 	r, _ := a.Stdout.(*results)
-	if f, ok := r.w.(*os.File); ok && isTerminal(f) {
-		columns, _ := terminalSize(f)
+	if f, ok := r.w.(*os.File); ok && term.IsTerminal(f) {
+		columns, _ := term.Size(f)
 		return columns
 	}
 	return 0
@@ -134,7 +137,7 @@ func (r *results) Write(b []byte) (int, error) {
 type app struct {
 	Env
 	global globalFlags
-	out    *screen
+	out    *term.Screen
 	name   string // of the command that runs, for messages
 }
 
@@ -149,7 +152,7 @@ func (a *app) watchSignals(done <-chan struct{}, cancel context.CancelCauseFunc)
 			return
 		case <-a.Signals:
 			if n > 0 {
-				a.out.finish()
+				a.out.Finish()
 				a.Exit(api.ExitInterrupted)
 				return
 			}
@@ -188,6 +191,6 @@ func (a *app) report(err error) int {
 	if e.Kind == api.Invalid && e.Remedy == "" && (e.Subject == "" || strings.HasPrefix(e.Subject, "--")) {
 		e = &api.Error{Kind: e.Kind, Subject: e.Subject, Reason: e.Reason, Remedy: "see " + name + " --help"}
 	}
-	a.out.say("%s: %s", name, e.Error())
+	a.out.Say("%s: %s", name, e.Error())
 	return e.Kind.Exit()
 }

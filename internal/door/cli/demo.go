@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli/term"
 )
 
 // DemoOptions are what `demo` is asked for.
@@ -73,18 +74,18 @@ func (a *app) runDemo(ctx context.Context, o DemoOptions) error {
 		return api.Errorf(api.Invalid, "--scope", "a demo stays on loopback")
 	}
 	o.APIPort = a.global.apiPort
-	o.Say = func(s string) { a.out.say("%s", api.Safe(s)) }
+	o.Say = func(s string) { a.out.Say("%s", api.Safe(s)) }
 	o.Show = func(peers []DemoPeer) {
-		var bars []bar
+		var bars []term.Bar
 		for _, p := range peers {
-			b := bar{name: p.Name, part: 0, rate: p.Rate, peers: -1}
+			b := term.Bar{Name: p.Name, Part: 0, Rate: p.Rate, Peers: -1}
 			if p.Total > 0 {
-				b.part = float64(p.Bytes) / float64(p.Total)
+				b.Part = float64(p.Bytes) / float64(p.Total)
 			}
 			bars = append(bars, b)
 		}
 		if !a.global.json {
-			a.out.draw(time.Now(), false, bars)
+			a.out.Draw(time.Now(), false, bars)
 		}
 	}
 	r, err := a.Program.Demo(ctx, o)
@@ -104,9 +105,9 @@ func (a *app) showDemo(r DemoReport) {
 		a.print(r)
 		return
 	}
-	a.line("shared %s: %s in %s, %s, hashed in %.2f s", api.Safe(r.Path), api.FormatSize(r.Bytes), count(r.Files, "file"), count(r.Pieces, "piece"), r.Hashing)
+	a.line("shared %s: %s in %s, %s, hashed in %.2f s", api.Safe(r.Path), api.FormatSize(r.Bytes), term.Count(r.Files, "file"), term.Count(r.Pieces, "piece"), r.Hashing)
 	a.line("%s", r.Link)
-	t := &table{head: []string{"PEER", "FETCHED", "SECONDS", "RATE", "FROM", "WASTED", "COMPARED"}, right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true}}
+	t := &term.Table{Head: []string{"PEER", "FETCHED", "SECONDS", "RATE", "FROM", "WASTED", "COMPARED"}, Right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true}}
 	for _, p := range r.Peers {
 		verdict := "equal"
 		if !p.Equal {
@@ -116,11 +117,11 @@ func (a *app) showDemo(r DemoReport) {
 		if p.Seconds > 0 {
 			rate = api.Rate(float64(p.Bytes) / p.Seconds).String()
 		}
-		t.add(p.Name, api.FormatSize(p.Bytes), fmt.Sprintf("%.2f", p.Seconds), rate, count(p.Sources, "node"), api.FormatSize(p.Wasted), verdict)
+		t.Add(p.Name, api.FormatSize(p.Bytes), fmt.Sprintf("%.2f", p.Seconds), rate, term.Count(p.Sources, "node"), api.FormatSize(p.Wasted), verdict)
 	}
-	t.write(a.Stdout)
+	t.Write(a.Stdout)
 	copies := float64(r.Seed) / float64(max(r.Bytes, 1))
-	a.line("%s had all of it after %.2f s; the first node sent %.2f copies, the rest went between the peers", count(len(r.Peers), "peer"), r.Seconds, copies)
+	a.line("%s had all of it after %.2f s; the first node sent %.2f copies, the rest went between the peers", term.Count(len(r.Peers), "peer"), r.Seconds, copies)
 	if r.Equal {
 		a.line("every byte compared: equal")
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli/term"
 )
 
 // getFlags are the flags of `get`.
@@ -165,7 +166,7 @@ func (a *app) runGet(ctx context.Context, what string, f getFlags) error {
 		if !errors.Is(err, errNodeGone) {
 			return err
 		}
-		a.out.say("%s: the node that fetched it has ended; going on without it", api.Safe(g.share.Name))
+		a.out.Say("%s: the node that fetched it has ended; going on without it", api.Safe(g.share.Name))
 	}
 	return api.Errorf(api.Unavailable, g.share.Name, "one node after the other ended")
 }
@@ -186,7 +187,7 @@ func (g *download) fetch(ctx, limited context.Context, s *session, r api.AddRequ
 		return g.unfinished(limited, s, err)
 	}
 	if seed && s.mine() {
-		g.out.say("offering it until Ctrl-C")
+		g.out.Say("offering it until Ctrl-C")
 		return g.stay(ctx, s, []api.Created{{InfoHash: g.share.InfoHash, Name: g.share.Name}})
 	}
 	return nil
@@ -303,20 +304,20 @@ func (g *download) progress(p *api.ProgressEvent) error {
 	if g.global.json {
 		g.print(p)
 	}
-	b := bar{name: p.Name, part: -1, rate: p.DownRate, eta: p.ETA, peers: p.Peers}
+	b := term.Bar{Name: p.Name, Part: -1, Rate: p.DownRate, ETA: p.ETA, Peers: p.Peers}
 	switch p.State {
 	case api.StateMetadata:
-		b.note = "looking for it"
+		b.Note = "looking for it"
 	case api.StateChecking:
-		b.note, b.part = "verifying", p.Checked
+		b.Note, b.Part = "verifying", p.Checked
 	case api.StatePaused:
-		b.note = "paused"
+		b.Note = "paused"
 	}
 	if p.State != api.StateChecking && p.Total > 0 {
-		b.part = float64(p.Bytes) / float64(p.Total)
+		b.Part = float64(p.Bytes) / float64(p.Total)
 	}
 	if !g.global.json {
-		g.out.draw(time.Now(), false, []bar{b})
+		g.out.Draw(time.Now(), false, []term.Bar{b})
 	}
 	return nil
 }
@@ -329,13 +330,13 @@ func (g *download) nobody() {
 	}
 	text := "nobody has it yet, and no address is known; still trying"
 	if s.Candidates > 0 {
-		text = "nobody has it yet, " + count(s.Candidates, "known address") + "; still trying"
+		text = "nobody has it yet, " + term.Count(s.Candidates, "known address") + "; still trying"
 	}
 	if g.global.json {
 		g.print(&api.Notice{Head: api.Head{Event: api.EventNotice, InfoHash: s.InfoHash}, Code: "nobody", Text: text})
 		return
 	}
-	g.out.say("%s: %s", api.Safe(s.Name), text)
+	g.out.Say("%s: %s", api.Safe(s.Name), text)
 }
 
 // done prints the result.
@@ -353,10 +354,10 @@ func (g *download) done(d *api.Done) {
 		text += " in " + formatSeconds(d.Seconds) + " (" + api.Rate(float64(d.Bytes)/d.Seconds).String() + ")"
 	}
 	if len(d.Peers) > 0 {
-		text += ", from " + count(len(d.Peers), "peer")
+		text += ", from " + term.Count(len(d.Peers), "peer")
 	}
 	if d.Wasted > 0 {
 		text += ", " + api.FormatSize(d.Wasted) + " wasted"
 	}
-	g.out.say("%s", text)
+	g.out.Say("%s", text)
 }

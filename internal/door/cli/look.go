@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli/term"
 )
 
 func (a *app) status() *cobra.Command {
@@ -44,37 +45,37 @@ func (a *app) status() *cobra.Command {
 }
 
 func (a *app) showStatus(st api.Status, h api.Health, running bool) {
-	t := &table{}
+	t := &term.Table{}
 	running = running && !st.Offline
 	switch {
 	case running:
-		t.add("node", fmt.Sprintf("runs since %s (%s), process %d", formatTime(st.Started), formatETA(time.Since(st.Started).Seconds()), st.PID))
+		t.Add("node", fmt.Sprintf("runs since %s (%s), process %d", formatTime(st.Started), term.FormatETA(time.Since(st.Started).Seconds()), st.PID))
 	default:
-		t.add("node", "does not run; `shoal up` runs it")
+		t.Add("node", "does not run; `shoal up` runs it")
 	}
-	t.add("home", api.Safe(st.Home))
-	t.add("id", st.NodeID)
-	t.add("scope", st.Scope)
+	t.Add("home", api.Safe(st.Home))
+	t.Add("id", st.NodeID)
+	t.Add("scope", st.Scope)
 	if running {
-		t.add("peers on", strings.Join(st.Listen, " "))
+		t.Add("peers on", strings.Join(st.Listen, " "))
 		if st.API != "" {
-			t.add("API", st.API)
+			t.Add("API", st.API)
 		}
 	}
-	t.add("shares", fmt.Sprintf("%d: %d seeding, %d downloading, %d paused, %d failed", st.Shares, st.Seeding, st.Downloading, st.Paused, st.Failed))
+	t.Add("shares", fmt.Sprintf("%d: %d seeding, %d downloading, %d paused, %d failed", st.Shares, st.Seeding, st.Downloading, st.Paused, st.Failed))
 	if running {
-		t.add("peers", fmt.Sprint(st.Peers))
-		t.add("down", fmt.Sprintf("%s since the start, %s now, limit %s", api.FormatSize(st.Downloaded), rateOrDash(st.DownRate), st.Limits.Down))
-		t.add("up", fmt.Sprintf("%s since the start, %s now, limit %s", api.FormatSize(st.Uploaded), rateOrDash(st.UpRate), st.Limits.Up))
-		t.add("memory", api.FormatSize(st.Memory))
+		t.Add("peers", fmt.Sprint(st.Peers))
+		t.Add("down", fmt.Sprintf("%s since the start, %s now, limit %s", api.FormatSize(st.Downloaded), rateOrDash(st.DownRate), st.Limits.Down))
+		t.Add("up", fmt.Sprintf("%s since the start, %s now, limit %s", api.FormatSize(st.Uploaded), rateOrDash(st.UpRate), st.Limits.Up))
+		t.Add("memory", api.FormatSize(st.Memory))
 	} else {
-		t.add("limits", fmt.Sprintf("up %s, down %s", st.Limits.Up, st.Limits.Down))
+		t.Add("limits", fmt.Sprintf("up %s, down %s", st.Limits.Up, st.Limits.Down))
 	}
-	t.add("disk", api.FormatSize(st.DiskFree)+" free")
+	t.Add("disk", api.FormatSize(st.DiskFree)+" free")
 	for _, r := range h.Reasons {
-		t.add("problem", api.Safe(r))
+		t.Add("problem", api.Safe(r))
 	}
-	t.write(a.Stdout)
+	t.Write(a.Stdout)
 }
 
 func (a *app) version() *cobra.Command {
@@ -147,13 +148,13 @@ func (a *app) showFsck(r api.FsckReport) error {
 			a.line("%s: %s; %s", api.Safe(p.Subject), api.Safe(p.Problem), api.Safe(end))
 		}
 		if r.Clean {
-			a.line("%s: clean, %s", api.Safe(r.Home), count(r.Shares, "share"))
+			a.line("%s: clean, %s", api.Safe(r.Home), term.Count(r.Shares, "share"))
 		}
 	}
 	if left == 0 {
 		return nil
 	}
-	e := api.Errorf(api.BadData, r.Home, "%s", count(left, "problem"))
+	e := api.Errorf(api.BadData, r.Home, "%s", term.Count(left, "problem"))
 	for _, p := range r.Problems {
 		if !p.Repaired && p.Repair != "" {
 			return e.Try("run shoal fsck --repair")

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli/term"
 )
 
 func (a *app) ls() *cobra.Command {
@@ -31,23 +32,23 @@ func (a *app) ls() *cobra.Command {
 				return nil
 			}
 			if len(list) == 0 {
-				a.out.say("nothing is shared or fetched yet; `shoal share PATH` or `shoal get LINK` begins")
+				a.out.Say("nothing is shared or fetched yet; `shoal share PATH` or `shoal get LINK` begins")
 				return nil
 			}
 			t := shareTable(list)
-			t.width = a.columns()
-			t.write(a.Stdout)
+			t.Width = a.columns()
+			t.Write(a.Stdout)
 			return nil
 		})
 	})
 }
 
 // shareTable is what `ls` shows.
-func shareTable(list []api.Share) *table {
-	t := &table{head: []string{"NAME", "STATE", "SIZE", "DONE", "DOWN", "UP", "PEERS", "INFO HASH"},
-		right: map[int]bool{2: true, 3: true, 4: true, 5: true, 6: true}, cut: map[int]int{0: 40}}
+func shareTable(list []api.Share) *term.Table {
+	t := &term.Table{Head: []string{"NAME", "STATE", "SIZE", "DONE", "DOWN", "UP", "PEERS", "INFO HASH"},
+		Right: map[int]bool{2: true, 3: true, 4: true, 5: true, 6: true}, Cut: map[int]int{0: 40}}
 	for _, s := range list {
-		t.add(api.Safe(s.Name), stateOf(s), sizeOf(s), donePart(s), rateOrDash(s.DownRate), rateOrDash(s.UpRate),
+		t.Add(api.Safe(s.Name), stateOf(s), sizeOf(s), donePart(s), rateOrDash(s.DownRate), rateOrDash(s.UpRate),
 			strconv.Itoa(s.Peers), short(s.InfoHash))
 	}
 	return t
@@ -101,7 +102,7 @@ func formatSeconds(s float64) string {
 	if s < 60 {
 		return fmt.Sprintf("%.1f s", s)
 	}
-	return formatETA(s)
+	return term.FormatETA(s)
 }
 
 func count64(n int64, unit string) string { return strconv.FormatInt(n, 10) + " " + unit }

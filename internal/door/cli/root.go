@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli/term"
 )
 
 // globalFlags may stand before or after the command.
@@ -54,11 +55,11 @@ func (a *app) root() *cobra.Command {
 		},
 		PersistentPreRunE: a.before,
 	}
-	root.AddGroup(
-		&cobra.Group{ID: groupShare, Title: "Share and fetch:"},
-		&cobra.Group{ID: groupLook, Title: "Look after shares:"},
-		&cobra.Group{ID: groupNode, Title: "The node:"},
-	)
+	root.AddGroup(&cobra.Group{ID: groupShare, Title: "Share and fetch:"}, &cobra.Group{ID: groupLook, Title: "Look after shares:"})
+	if a.Groups {
+		a.addGroups(root)
+	}
+	root.AddGroup(&cobra.Group{ID: groupNode, Title: "The node:"})
 	f := root.PersistentFlags()
 	f.StringVar(&a.global.home, "home", "", "home folder `DIR` (default: $SHOAL_HOME, else the system's folder for application data)")
 	f.StringVar(&a.global.scope, "scope", "", "how far the node reaches: `loopback|lan|internet` (default: the configuration's, internet)")
@@ -111,11 +112,16 @@ func (a *app) noCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	all := "`shoal help` lists all"
+	if c.HasParent() {
+		a.name = commandName(c)
+		all = "`shoal help " + a.name + "` lists all"
+	}
 	e := api.Errorf(api.Invalid, "", "unknown command %q", api.Safe(args[0]))
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		return e.Try("did you mean %s?", strings.Join(near, " or "))
 	}
-	return e.Try("`shoal help` lists all")
+	return e.Try("%s", all)
 }
 
 // command makes a command whose errors are all *api.Error.
@@ -170,14 +176,14 @@ func flagError(err error) error {
 // argsMessage says which argument is missing or too many.
 func argsMessage(c *cobra.Command, args []string) string {
 	usage := strings.TrimPrefix(c.UseLine(), "shoal ")
-	_, takes, _ := strings.Cut(usage, " ")
+	takes := strings.TrimSpace(strings.TrimPrefix(usage, commandName(c)))
 	switch {
 	case len(args) == 0:
 		return "an argument is missing: shoal " + usage
 	case takes == "" || strings.HasPrefix(takes, "[-"):
 		return fmt.Sprintf("it takes no argument, and %q is one", api.Safe(args[0]))
 	}
-	return fmt.Sprintf("it does not take %s: shoal %s", count(len(args), "argument"), usage)
+	return fmt.Sprintf("it does not take %s: shoal %s", term.Count(len(args), "argument"), usage)
 }
 
 func firstLine(s string) string {
@@ -187,7 +193,7 @@ func firstLine(s string) string {
 
 // print writes a result as one JSON line.
 func (a *app) print(v any) {
-	a.out.clear()
+	a.out.Clear()
 	enc := json.NewEncoder(a.Stdout)
 	enc.SetEscapeHTML(false)
 	enc.Encode(v) // results remembers a failure
@@ -195,7 +201,7 @@ func (a *app) print(v any) {
 
 // line writes a result for people.
 func (a *app) line(format string, args ...any) {
-	a.out.clear()
+	a.out.Clear()
 	fmt.Fprintf(a.Stdout, format+"\n", args...)
 }
 

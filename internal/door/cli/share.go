@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli/term"
 )
 
 // shareFlags are the flags of `share`.
@@ -99,7 +100,7 @@ func (a *app) runShare(ctx context.Context, paths []string, f shareFlags) error 
 		if !s.mine() {
 			return nil
 		}
-		a.out.say("offering %s until Ctrl-C", count(len(made), "share"))
+		a.out.Say("offering %s until Ctrl-C", term.Count(len(made), "share"))
 		return a.stay(ctx, s, made)
 	})
 }
@@ -108,7 +109,7 @@ func (a *app) runShare(ctx context.Context, paths []string, f shareFlags) error 
 func (a *app) publish(ctx context.Context, s *session, r api.CreateRequest) (api.Created, error) {
 	began := time.Now()
 	c, err := s.client.Publish(ctx, r, func(p api.Progress) {
-		a.out.draw(time.Now(), false, []bar{hashingBar(r.Path, p, time.Since(began))})
+		a.out.Draw(time.Now(), false, []term.Bar{hashingBar(r.Path, p, time.Since(began))})
 	})
 	if err != nil {
 		return c, err
@@ -118,8 +119,8 @@ func (a *app) publish(ctx context.Context, s *session, r api.CreateRequest) (api
 		return c, nil
 	}
 	a.line("%s", c.Link)
-	a.out.say("%s: %s, %s, %s of %s, %s, hashed in %.1f s", api.Safe(c.Name), count(c.Files, "file"), api.FormatSize(c.Bytes),
-		count(c.Pieces, "piece"), formatPiece(c.PieceLength), c.Format, c.Seconds)
+	a.out.Say("%s: %s, %s, %s of %s, %s, hashed in %.1f s", api.Safe(c.Name), term.Count(c.Files, "file"), api.FormatSize(c.Bytes),
+		term.Count(c.Pieces, "piece"), formatPiece(c.PieceLength), c.Format, c.Seconds)
 	a.tellReport(c)
 	return c, nil
 }
@@ -129,23 +130,23 @@ func (a *app) publish(ctx context.Context, s *session, r api.CreateRequest) (api
 func (a *app) tellReport(c api.Created) {
 	r := c.Report
 	if c.Padding > 0 {
-		a.out.say("  %s of padding between files for clients that know v1 only", api.FormatSize(c.Padding))
+		a.out.Say("  %s of padding between files for clients that know v1 only", api.FormatSize(c.Padding))
 	}
 	for i, s := range r.Skipped {
 		if i == 5 {
-			a.out.say("  and %d more left out", r.SkippedCount-i)
+			a.out.Say("  and %d more left out", r.SkippedCount-i)
 			break
 		}
-		a.out.say("  left out: %s (%s)", api.Safe(s.Path), api.Safe(s.Reason))
+		a.out.Say("  left out: %s (%s)", api.Safe(s.Path), api.Safe(s.Reason))
 	}
 	if r.EmptyCount > 0 {
-		a.out.say("  not carried: %s, such as %s", count(r.EmptyCount, "empty folder"), api.Safe(r.EmptyFolders[0]))
+		a.out.Say("  not carried: %s, such as %s", term.Count(r.EmptyCount, "empty folder"), api.Safe(r.EmptyFolders[0]))
 	}
 	if r.Modes > 0 {
-		a.out.say("  not carried: the permissions of %s", count(r.Modes, "file"))
+		a.out.Say("  not carried: the permissions of %s", term.Count(r.Modes, "file"))
 	}
 	if r.Hidden > 0 {
-		a.out.say("  %s among them", count(r.Hidden, "hidden file"))
+		a.out.Say("  %s among them", term.Count(r.Hidden, "hidden file"))
 	}
 }
 
@@ -157,15 +158,15 @@ func formatPiece(n int64) string {
 	return count64(n>>10, "KiB")
 }
 
-func hashingBar(path string, p api.Progress, took time.Duration) bar {
-	b := bar{name: path, part: -1, peers: -1, note: "hashing"}
+func hashingBar(path string, p api.Progress, took time.Duration) term.Bar {
+	b := term.Bar{Name: path, Part: -1, Peers: -1, Note: "hashing"}
 	if p.Total > 0 {
-		b.part = float64(p.Done) / float64(p.Total)
+		b.Part = float64(p.Done) / float64(p.Total)
 	}
 	if s := took.Seconds(); s > 0.5 {
-		b.rate = api.Rate(float64(p.Done) / s)
-		if b.rate > 0 {
-			b.eta = float64(p.Total-p.Done) / float64(b.rate)
+		b.Rate = api.Rate(float64(p.Done) / s)
+		if b.Rate > 0 {
+			b.ETA = float64(p.Total-p.Done) / float64(b.Rate)
 		}
 	}
 	return b
@@ -176,13 +177,13 @@ var errNothingLeft = errors.New("nothing left")
 
 // stay offers shares until the person has enough. That is no failure.
 func (a *app) stay(ctx context.Context, s *session, made []api.Created) error {
-	view := map[string]bar{}
+	view := map[string]term.Bar{}
 	var order []string
 	for _, c := range made {
 		if _, ok := view[c.InfoHash]; !ok {
 			order = append(order, c.InfoHash)
 		}
-		view[c.InfoHash] = bar{name: c.Name, part: -1, note: "offered"}
+		view[c.InfoHash] = term.Bar{Name: c.Name, Part: -1, Note: "offered"}
 	}
 	err := s.client.Watch(ctx, api.Filter{Progress: a.pace()}, func(e api.Event) error {
 		id := api.HeadOf(e).InfoHash
@@ -190,14 +191,14 @@ func (a *app) stay(ctx context.Context, s *session, made []api.Created) error {
 		switch e := e.(type) {
 		case *api.ProgressEvent:
 			if mine {
-				b.rate, b.peers = e.UpRate, e.Peers
+				b.Rate, b.Peers = e.UpRate, e.Peers
 				view[id] = b
 				a.drawAll(order, view)
 			}
 			return nil
 		case *api.RemovedEvent:
 			if mine {
-				a.out.say("%s was removed and is not offered any more", api.Safe(b.name))
+				a.out.Say("%s was removed and is not offered any more", api.Safe(b.Name))
 				delete(view, id)
 				order = slices.DeleteFunc(order, func(o string) bool { return o == id })
 			}
@@ -212,7 +213,7 @@ func (a *app) stay(ctx context.Context, s *session, made []api.Created) error {
 		return nil
 	}
 	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
-		a.out.say("shoal %s: stopping; Ctrl-C again stops at once", a.name)
+		a.out.Say("shoal %s: stopping; Ctrl-C again stops at once", a.name)
 		return nil
 	}
 	if err == nil {
@@ -221,19 +222,19 @@ func (a *app) stay(ctx context.Context, s *session, made []api.Created) error {
 	return err
 }
 
-func (a *app) drawAll(order []string, view map[string]bar) {
-	bars := make([]bar, 0, len(order))
+func (a *app) drawAll(order []string, view map[string]term.Bar) {
+	bars := make([]term.Bar, 0, len(order))
 	for _, id := range order {
 		bars = append(bars, view[id])
 	}
-	a.out.draw(time.Now(), false, bars)
+	a.out.Draw(time.Now(), false, bars)
 }
 
 // pace is the time between two progress events: what a terminal shows, or what
 // --json prints.
 func (a *app) pace() time.Duration {
-	if a.out.terminal && !a.global.json {
-		return drawEvery
+	if a.out.Terminal && !a.global.json {
+		return term.DrawEvery
 	}
 	return 500 * time.Millisecond
 }
@@ -246,13 +247,13 @@ func (a *app) tell(e api.Event) error {
 			a.print(e)
 			return nil
 		}
-		a.out.say("%s: %s changed on disk and no longer offered: %s", api.Safe(e.Name), count(e.Count, "file"), api.Safe(strings.Join(e.Files[:min(len(e.Files), 3)], ", ")))
+		a.out.Say("%s: %s changed on disk and no longer offered: %s", api.Safe(e.Name), term.Count(e.Count, "file"), api.Safe(strings.Join(e.Files[:min(len(e.Files), 3)], ", ")))
 	case *api.Notice:
 		if a.global.json {
 			a.print(e)
 			return nil
 		}
-		a.out.say("%s", api.Safe(e.Text))
+		a.out.Say("%s", api.Safe(e.Text))
 	case *api.Penalised:
 		if a.global.json {
 			a.print(e)

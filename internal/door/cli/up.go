@@ -39,18 +39,38 @@ func (a *app) runUp(ctx context.Context, limits api.LimitChange) error {
 	} else {
 		a.line("ready: API %s (token in %s), peers on %s, node %s", r.API, api.Safe(r.Home)+"/api.token", strings.Join(r.Listen, " "), r.NodeID)
 	}
+	stop := func() {}
+	if a.Groups {
+		stop = a.followGroups(ctx, n)
+	}
 	var failed error
 	select {
 	case <-ctx.Done():
-		a.out.say("shoal up: stopping; Ctrl-C again stops at once")
+		a.out.Say("shoal up: stopping; Ctrl-C again stops at once")
 	case failed = <-n.Failed():
 	}
+	stop()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
 	if err := n.Close(end); err != nil && failed == nil {
 		failed = err
 	}
 	return failed
+}
+
+// followGroups tells what happens in groups, above all the codes of who joins, until it is
+// stopped.
+func (a *app) followGroups(ctx context.Context, n Node) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	c := n.Client()
+	go func() {
+		defer close(done)
+		defer c.Close()
+		// Its end is that of the node, which is told elsewhere.
+		c.Watch(ctx, api.Filter{}, func(e api.Event) error { a.tellGroup(e); return nil })
+	}()
+	return func() { cancel(); <-done }
 }
 
 // startUp runs the node. A home that another node holds is an error at once; one that a

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli/term"
 )
 
 // identify turns X into what the API understands: the info hash of a link or of a
@@ -106,7 +107,7 @@ func about(err error, subject string) error {
 }
 
 // shorten keeps a long link from filling the screen.
-func shorten(s string) string { return fit(s, 80) }
+func shorten(s string) string { return term.Fit(s, 80) }
 
 // pathError is an error about a path that the person gave.
 func pathError(path string, err error) error {

@@ -154,7 +154,7 @@ func (n *Node) Invite(_ context.Context, id string, r api.InviteRequest) (api.In
 	d.TicketList = append(d.TicketList, api.Ticket{Expires: expires, Uses: r.Uses, Rights: r.Rights})
 	d.Tickets = len(d.TicketList)
 	if strings.HasPrefix(d.Name, "soon") {
-		n.admit(d, member{Inviter, "guest\x1b[31m", r.Rights})
+		n.admit(d, member{Inviter, "guest", r.Rights})
 	}
 	return api.Invitation{Ticket: Ticket, Group: id, Name: d.Name, Expires: expires, Uses: r.Uses, Rights: r.Rights,
 		Addresses: []api.Reachable{{Address: "192.0.2.7:7463"}, {Address: "[2001:db8::7]:7463"}}}, nil
@@ -166,7 +166,7 @@ func (n *Node) Come(id string) error {
 	defer n.mu.Unlock()
 	d, err := n.group(id)
 	if err == nil {
-		n.admit(d, member{Inviter, "guest\x1b[31m", api.RightsMember})
+		n.admit(d, member{Inviter, "guest", api.RightsMember})
 	}
 	return err
 }
@@ -205,13 +205,14 @@ func (n *Node) Join(_ context.Context, ticket string) (api.Admission, error) {
 	default:
 		return api.Admission{}, api.TicketRefused()
 	}
-	out := api.Admission{Group: t.Group, Name: t.Name, Inviter: t.Inviter, InviterName: "an\u202eniM", Code: code}
+	out := api.Admission{Group: t.Group, Name: t.Name, Inviter: t.Inviter, InviterName: "an\x1b[31mna", Code: code}
 	if d, err := n.group(t.Group); err == nil {
 		out.Already = true
 		out.Name = d.Name
 		return out, nil
 	}
 	d := n.addGroup(t.Group, t.Name, api.RightsMember)
+	d.MemberList[0].By = t.Inviter
 	d.MemberList = append([]api.Member{member{t.Inviter, out.InviterName, api.RightsAdmin}.of(n)}, d.MemberList...)
 	d.Members, d.Online = 2, 1
 	return out, nil

@@ -1,4 +1,4 @@
-package cli
+package term
 
 import (
 	"fmt"
@@ -11,12 +11,12 @@ import (
 	"shoal/internal/door/api"
 )
 
-// screen is standard error: messages for people, and, on a terminal, bars below
+// Screen is standard error: messages for people, and, on a terminal, bars below
 // them that are drawn again and again. Writes of both kinds never mix.
-type screen struct {
+type Screen struct {
 	mu       sync.Mutex
 	w        io.Writer
-	terminal bool
+	Terminal bool // bars are shown
 	colour   bool
 	size     func() (columns, lines int)
 	drawn    int       // lines of bars on the screen
@@ -24,34 +24,35 @@ type screen struct {
 	hidden   bool      // the cursor is
 }
 
-// drawEvery is the least time between two drawings: at most five a second.
-const drawEvery = 200 * time.Millisecond
+// DrawEvery is the least time between two drawings: at most five a second.
+const DrawEvery = 200 * time.Millisecond
 
-func newScreen(w io.Writer, getenv func(string) string) *screen {
-	s := &screen{w: w}
+// New is a screen on w: standard error. Bars are drawn only where it is a terminal.
+func New(w io.Writer, getenv func(string) string) *Screen {
+	s := &Screen{w: w}
 	f, ok := w.(*os.File)
-	if !ok || getenv("TERM") == "dumb" || !isTerminal(f) {
+	if !ok || getenv("TERM") == "dumb" || !IsTerminal(f) {
 		return s
 	}
-	s.terminal = true
+	s.Terminal = true
 	s.colour = getenv("NO_COLOR") == ""
-	s.size = func() (int, int) { return terminalSize(f) }
+	s.size = func() (int, int) { return Size(f) }
 	return s
 }
 
-// say writes one message; its arguments must be safe already.
-func (s *screen) say(format string, args ...any) {
+// Say writes one message; its arguments must be safe already.
+func (s *Screen) Say(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wipe()
 	fmt.Fprintf(s.w, format+"\n", args...)
 }
 
-// draw shows the bars, unless they were drawn a moment ago; force draws anyway.
-func (s *screen) draw(now time.Time, force bool, bars []bar) {
+// Draw shows the bars, unless they were drawn a moment ago; force draws anyway.
+func (s *Screen) Draw(now time.Time, force bool, bars []Bar) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.terminal || !force && now.Sub(s.last) < drawEvery {
+	if !s.Terminal || !force && now.Sub(s.last) < DrawEvery {
 		return
 	}
 	s.last = now
@@ -68,7 +69,7 @@ func (s *screen) draw(now time.Time, force bool, bars []bar) {
 	var lines []string
 	for i, bar := range bars {
 		if i == most-1 && len(bars) > most {
-			lines = append(lines, fit(fmt.Sprintf("and %d more", len(bars)-i), width))
+			lines = append(lines, Fit(fmt.Sprintf("and %d more", len(bars)-i), width))
 			break
 		}
 		lines = append(lines, s.paint(bar, width))
@@ -83,22 +84,22 @@ func (s *screen) draw(now time.Time, force bool, bars []bar) {
 	io.WriteString(s.w, b.String())
 }
 
-// clear takes the bars away, as something else is about to be written.
-func (s *screen) clear() {
+// Clear takes the bars away, as something else is about to be written.
+func (s *Screen) Clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wipe()
 }
 
-func (s *screen) wipe() {
+func (s *Screen) wipe() {
 	if s.drawn > 0 {
 		fmt.Fprintf(s.w, "\x1b[%dA\r\x1b[J", s.drawn)
 		s.drawn, s.last = 0, time.Time{}
 	}
 }
 
-// finish takes the bars away and gives the cursor back.
-func (s *screen) finish() {
+// Finish takes the bars away and gives the cursor back.
+func (s *Screen) Finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wipe()
@@ -108,58 +109,58 @@ func (s *screen) finish() {
 	}
 }
 
-// bar is one share's line.
-type bar struct {
-	name  string
-	part  float64 // 0 to 1; negative: not known
-	rate  api.Rate
-	eta   float64 // seconds; 0: not known
-	peers int     // negative: not told
-	note  string  // instead of the percentage
+// Bar is one share's line.
+type Bar struct {
+	Name  string
+	Part  float64 // 0 to 1; negative: not known
+	Rate  api.Rate
+	ETA   float64 // seconds; 0: not known
+	Peers int     // negative: not told
+	Note  string  // instead of the percentage
 }
 
 // paint is a bar in so many columns: name, percentage, rate, time left, peers,
 // and a gauge where there is room.
-func (s *screen) paint(b bar, width int) string {
-	if !(b.part <= 1) { // NaN too
-		b.part = 1
+func (s *Screen) paint(b Bar, width int) string {
+	if !(b.Part <= 1) { // NaN too
+		b.Part = 1
 	}
 	var right []string
-	if b.note != "" {
-		right = append(right, b.note)
+	if b.Note != "" {
+		right = append(right, b.Note)
 	}
-	if b.part >= 0 {
-		right = append(right, fmt.Sprintf("%3d %%", int(b.part*100)))
+	if b.Part >= 0 {
+		right = append(right, fmt.Sprintf("%3d %%", int(b.Part*100)))
 	}
-	if b.rate > 0 {
-		right = append(right, fmt.Sprintf("%9s", b.rate))
+	if b.Rate > 0 {
+		right = append(right, fmt.Sprintf("%9s", b.Rate))
 	}
-	if b.eta > 0 {
-		right = append(right, formatETA(b.eta)+" left")
+	if b.ETA > 0 {
+		right = append(right, FormatETA(b.ETA)+" left")
 	}
-	if b.peers >= 0 {
-		right = append(right, count(b.peers, "peer"))
+	if b.Peers >= 0 {
+		right = append(right, Count(b.Peers, "peer"))
 	}
 	tail := strings.Join(right, "  ")
-	room := width - textWidth(tail) - 2
+	room := width - Width(tail) - 2
 	if room < 4 {
-		return fit(tail, max(width, 0))
+		return Fit(tail, max(width, 0))
 	}
 	gauge := ""
 	nameRoom := room
-	if b.part >= 0 && room >= 40 {
+	if b.Part >= 0 && room >= 40 {
 		nameRoom = room - 24
-		filled := int(b.part * 20)
+		filled := int(b.Part * 20)
 		gauge = "[" + strings.Repeat("#", filled) + strings.Repeat("-", 20-filled) + "]  "
 		if s.colour {
 			gauge = "[\x1b[32m" + strings.Repeat("#", filled) + "\x1b[0m" + strings.Repeat("-", 20-filled) + "]  "
 		}
 	}
-	return pad(fit(api.Safe(b.name), nameRoom), nameRoom) + "  " + gauge + tail
+	return pad(Fit(api.Safe(b.Name), nameRoom), nameRoom) + "  " + gauge + tail
 }
 
-// formatETA is a time left: 7s, 3m20s, 5h07m, 3d.
-func formatETA(seconds float64) string {
+// FormatETA is a time left: 7s, 3m20s, 5h07m, 3d.
+func FormatETA(seconds float64) string {
 	d := time.Duration(min(seconds, 1e8) * float64(time.Second)).Round(time.Second)
 	switch {
 	case d < time.Minute:
@@ -172,8 +173,8 @@ func formatETA(seconds float64) string {
 	return fmt.Sprintf("%dd", int(d.Hours())/24)
 }
 
-// count is a number with its noun.
-func count(n int, noun string) string {
+// Count is a number with its noun.
+func Count(n int, noun string) string {
 	switch {
 	case n == 1:
 		return "1 " + noun

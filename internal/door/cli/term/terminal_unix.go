@@ -1,6 +1,6 @@
 //go:build unix
 
-package cli
+package term
 
 import (
 	"os"
@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isTerminal asks whether a file is a terminal: only those have a window size.
-func isTerminal(f *os.File) bool {
+// IsTerminal asks whether a file is a terminal: only those have a window size.
+func IsTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
 	return err == nil
 }
 
-// terminalSize is the number of columns and lines, 80 and 24 where the terminal does not
+// Size is the number of columns and lines, 80 and 24 where the terminal does not
 // say.
-func terminalSize(f *os.File) (columns, lines int) {
+func Size(f *os.File) (columns, lines int) {
 	ws, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
 	if err != nil || ws.Col == 0 || ws.Row == 0 {
 		return 80, 24

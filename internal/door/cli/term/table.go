@@ -1,4 +1,4 @@
-package cli
+package term
 
 import (
 	"fmt"
@@ -36,7 +36,8 @@ func runeWidth(r rune) int {
 	return 1
 }
 
-func textWidth(s string) int {
+// Width is the number of columns a text takes.
+func Width(s string) int {
 	n := 0
 	for _, r := range s {
 		n += runeWidth(r)
@@ -44,9 +45,9 @@ func textWidth(s string) int {
 	return n
 }
 
-// fit cuts a text to so many columns, with an ellipsis if it was longer.
-func fit(s string, width int) string {
-	if textWidth(s) <= width {
+// Fit cuts a text to so many columns, with an ellipsis if it was longer.
+func Fit(s string, width int) string {
+	if Width(s) <= width {
 		return s
 	}
 	n, end := 0, 0
@@ -66,56 +67,60 @@ func fit(s string, width int) string {
 
 // pad fills a text with spaces to so many columns.
 func pad(s string, width int) string {
-	return s + strings.Repeat(" ", max(width-textWidth(s), 0))
+	return s + strings.Repeat(" ", max(width-Width(s), 0))
 }
 
-// table prints rows in columns that are as wide as their widest cell. Columns in
-// right are aligned to the right. Cells must be safe already; the cell of a
-// column in cut is shortened to its limit, and those of the first column such that a row
-// takes at most width columns, if that is not 0 and leaves room for a name.
-type table struct {
-	head  []string
+// Table prints rows in columns that are as wide as their widest cell. Columns in
+// Right are aligned to the right. Cells must be safe already; the cell of a
+// column in Cut is shortened to its limit, and those of the first column such that a row
+// takes at most Width columns, if that is not 0 and leaves room for a name. Head may be nil.
+type Table struct {
+	Head  []string
 	rows  [][]string
-	right map[int]bool
-	cut   map[int]int
-	width int
+	Right map[int]bool
+	Cut   map[int]int
+	Width int
 }
 
 // leastName is how short a name is cut to fit a row.
 const leastName = 12
 
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+// Add adds a row.
+func (t *Table) Add(cells ...string) { t.rows = append(t.rows, cells) }
 
-// write prints the head, unless it is nil, and the rows.
-func (t *table) write(w io.Writer) {
+// Empty tells that there is no row.
+func (t *Table) Empty() bool { return len(t.rows) == 0 }
+
+// Write prints the head, unless it is nil, and the rows.
+func (t *Table) Write(w io.Writer) {
 	rows := t.rows
-	if t.head != nil {
-		rows = append([][]string{t.head}, rows...)
+	if t.Head != nil {
+		rows = append([][]string{t.Head}, rows...)
 	}
 	var widths []int
 	for _, r := range rows {
 		for i := range r {
-			if limit := t.cut[i]; limit > 0 {
-				r[i] = fit(r[i], limit)
+			if limit := t.Cut[i]; limit > 0 {
+				r[i] = Fit(r[i], limit)
 			}
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], textWidth(r[i]))
+			widths[i] = max(widths[i], Width(r[i]))
 		}
 	}
-	if over := rowWidth(widths) - t.width; t.width > 0 && over > 0 {
+	if over := rowWidth(widths) - t.Width; t.Width > 0 && over > 0 {
 		widths[0] = min(widths[0], max(widths[0]-over, leastName))
 	}
 	for _, r := range rows {
 		var b strings.Builder
-		r[0] = fit(r[0], widths[0])
+		r[0] = Fit(r[0], widths[0])
 		for i, cell := range r {
 			if i > 0 {
 				b.WriteString("  ")
 			}
-			if t.right[i] {
-				b.WriteString(strings.Repeat(" ", widths[i]-textWidth(cell)) + cell)
+			if t.Right[i] {
+				b.WriteString(strings.Repeat(" ", widths[i]-Width(cell)) + cell)
 			} else {
 				b.WriteString(pad(cell, widths[i]))
 			}

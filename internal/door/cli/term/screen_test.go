@@ -1,4 +1,4 @@
-package cli
+package term
 
 import (
 	"bytes"
@@ -7,13 +7,11 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
-
-	"shoal/internal/door/api"
 )
 
 func TestWidths(t *testing.T) {
 	for s, want := range map[string]int{"": 0, "abc": 3, "größe": 5, "日本語": 6, "e\u0301": 1, "🐟": 2, "한국": 4, "ａ": 2, "…": 1} {
-		if got := textWidth(s); got != want {
+		if got := Width(s); got != want {
 			t.Errorf("%q takes %d columns, want %d", s, got, want)
 		}
 	}
@@ -24,30 +22,18 @@ func TestWidths(t *testing.T) {
 	}{
 		{"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"日本語", 6, "日本語"}, {"日本語", 5, "日本…"}, {"日本語", 4, "日…"}, {"abc", 1, "…"}, {"abc", 0, ""}, {"", 0, ""},
 	} {
-		if got := fit(tc.s, tc.width); got != tc.want {
-			t.Errorf("fit(%q, %d) = %q, want %q", tc.s, tc.width, got, tc.want)
-		}
-	}
-}
-
-func TestStateOf(t *testing.T) {
-	for want, s := range map[string]api.Share{
-		"downloading": {Origin: api.OriginGet, State: api.StateDownloading},
-		"changed":     {Origin: api.OriginShare, State: api.StateDownloading},
-		"seeding":     {Origin: api.OriginShare, State: api.StateSeeding},
-	} {
-		if got := stateOf(s); got != want {
-			t.Errorf("%s, want %s", got, want)
+		if got := Fit(tc.s, tc.width); got != tc.want {
+			t.Errorf("Fit(%q, %d) = %q, want %q", tc.s, tc.width, got, tc.want)
 		}
 	}
 }
 
 func TestTable(t *testing.T) {
 	var b bytes.Buffer
-	x := &table{head: []string{"NAME", "N", "END"}, right: map[int]bool{1: true}, cut: map[int]int{0: 6}}
-	x.add("日本", "1", "a")
-	x.add("a long name", "1000", "")
-	x.write(&b)
+	x := &Table{Head: []string{"NAME", "N", "END"}, Right: map[int]bool{1: true}, Cut: map[int]int{0: 6}}
+	x.Add("日本", "1", "a")
+	x.Add("a long name", "1000", "")
+	x.Write(&b)
 	want := "NAME       N  END\n日本       1  a\na lon…  1000\n"
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
@@ -63,9 +49,9 @@ func TestTableFits(t *testing.T) {
 		5:  "NAME            SIZE\na rather lo…  100 kB\n",
 	} {
 		var b bytes.Buffer
-		x := &table{head: []string{"NAME", "SIZE"}, right: map[int]bool{1: true}, width: width}
-		x.add("a rather long name", "100 kB")
-		x.write(&b)
+		x := &Table{Head: []string{"NAME", "SIZE"}, Right: map[int]bool{1: true}, Width: width}
+		x.Add("a rather long name", "100 kB")
+		x.Write(&b)
 		if b.String() != want {
 			t.Errorf("%d columns: got\n%s\nwant\n%s", width, b.String(), want)
 		}
@@ -75,59 +61,59 @@ func TestTableFits(t *testing.T) {
 // TestBarsFit draws bars of every kind at every width: a line must never be wider
 // than the screen, or the next drawing would leave pieces of it behind.
 func TestBarsFit(t *testing.T) {
-	s := &screen{}
-	for _, b := range []bar{
-		{name: "a.bin", part: 0.5, rate: 12_300_000, eta: 75, peers: 3},
-		{name: "日本語の長い名前のファイル.mkv", part: 1, rate: 1, eta: 1e9, peers: 1},
-		{name: "evil\x1b[2J\u202ename", part: -1, peers: -1, note: "looking for it"},
-		{name: "", part: 0, peers: 0},
-		{name: "more than all", part: 1.5, peers: -1},
-		{name: "less than nothing", part: math.NaN(), peers: -1},
+	s := &Screen{}
+	for _, b := range []Bar{
+		{Name: "a.bin", Part: 0.5, Rate: 12_300_000, ETA: 75, Peers: 3},
+		{Name: "日本語の長い名前のファイル.mkv", Part: 1, Rate: 1, ETA: 1e9, Peers: 1},
+		{Name: "evil\x1b[2J\u202ename", Part: -1, Peers: -1, Note: "looking for it"},
+		{Name: "", Part: 0, Peers: 0},
+		{Name: "more than all", Part: 1.5, Peers: -1},
+		{Name: "less than nothing", Part: math.NaN(), Peers: -1},
 	} {
 		for width := range 200 {
 			line := s.paint(b, width)
-			if textWidth(line) > width || strings.ContainsAny(line, "\x1b\u202e\n") || !utf8.ValidString(line) {
-				t.Errorf("%d columns: %q takes %d", width, line, textWidth(line))
+			if Width(line) > width || strings.ContainsAny(line, "\x1b\u202e\n") || !utf8.ValidString(line) {
+				t.Errorf("%d columns: %q takes %d", width, line, Width(line))
 			}
 		}
 	}
-	if got, want := s.paint(bar{name: "a.bin", part: 0.5, rate: 12_300_000, eta: 75, peers: 3}, 100),
+	if got, want := s.paint(Bar{Name: "a.bin", Part: 0.5, Rate: 12_300_000, ETA: 75, Peers: 3}, 100),
 		"a.bin"+strings.Repeat(" ", 32)+"  [##########----------]   50 %  12.3 MB/s  1m15s left  3 peers"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 
 // onTerminal is a screen on a terminal of 80 columns that writes into b.
-func onTerminal(b *bytes.Buffer) *screen {
-	return &screen{w: b, terminal: true, size: func() (int, int) { return 80, 5 }}
+func onTerminal(b *bytes.Buffer) *Screen {
+	return &Screen{w: b, Terminal: true, size: func() (int, int) { return 80, 5 }}
 }
 
 func TestDrawing(t *testing.T) {
 	var b bytes.Buffer
 	s := onTerminal(&b)
 	now := time.Unix(1000, 0)
-	two := []bar{{name: "one", part: 0, peers: -1}, {name: "two", part: 0, peers: -1}}
-	s.draw(now, false, two)
+	two := []Bar{{Name: "one", Part: 0, Peers: -1}, {Name: "two", Part: 0, Peers: -1}}
+	s.Draw(now, false, two)
 	if got := b.String(); !strings.HasPrefix(got, "\x1b[?25l\r\x1b[2K") || strings.Count(got, "\n") != 2 {
 		t.Errorf("first: %q", got)
 	}
 	b.Reset()
-	s.draw(now.Add(100*time.Millisecond), false, two)
+	s.Draw(now.Add(100*time.Millisecond), false, two)
 	if b.Len() != 0 {
 		t.Errorf("drawn twice within a fifth of a second: %q", b.String())
 	}
-	s.draw(now.Add(200*time.Millisecond), false, two[:1])
+	s.Draw(now.Add(200*time.Millisecond), false, two[:1])
 	if got := b.String(); !strings.HasPrefix(got, "\x1b[2A\r\x1b[2K") || !strings.HasSuffix(got, "\n\x1b[J") {
 		t.Errorf("one less: %q", got)
 	}
 	b.Reset()
-	s.say("a %s", "message")
+	s.Say("a %s", "message")
 	if got := b.String(); got != "\x1b[1A\r\x1b[Ja message\n" {
 		t.Errorf("a message between bars: %q", got)
 	}
 	b.Reset()
-	s.finish()
-	s.finish()
+	s.Finish()
+	s.Finish()
 	if got := b.String(); got != "\x1b[?25h" {
 		t.Errorf("the cursor: %q", got)
 	}
@@ -138,16 +124,16 @@ func TestDrawing(t *testing.T) {
 func TestMoreBarsThanLines(t *testing.T) {
 	var b bytes.Buffer
 	s := onTerminal(&b)
-	var many []bar
+	var many []Bar
 	for range 32 {
-		many = append(many, bar{name: "x", peers: -1})
+		many = append(many, Bar{Name: "x", Peers: -1})
 	}
-	s.draw(time.Unix(1000, 0), false, many)
+	s.Draw(time.Unix(1000, 0), false, many)
 	if got := b.String(); strings.Count(got, "\n") != 4 || !strings.Contains(got, "and 29 more") {
 		t.Errorf("on five lines: %q", got)
 	}
 	b.Reset()
-	s.clear()
+	s.Clear()
 	if got := b.String(); got != "\x1b[4A\r\x1b[J" {
 		t.Errorf("taken away: %q", got)
 	}
@@ -155,10 +141,10 @@ func TestMoreBarsThanLines(t *testing.T) {
 
 func TestNothingIsDrawnIntoAPipe(t *testing.T) {
 	var b bytes.Buffer
-	s := newScreen(&b, func(string) string { return "" })
-	s.draw(time.Unix(1000, 0), true, []bar{{name: "x"}})
-	s.say("hello")
-	s.finish()
+	s := New(&b, func(string) string { return "" })
+	s.Draw(time.Unix(1000, 0), true, []Bar{{Name: "x"}})
+	s.Say("hello")
+	s.Finish()
 	if b.String() != "hello\n" {
 		t.Errorf("%q", b.String())
 	}
@@ -166,7 +152,7 @@ func TestNothingIsDrawnIntoAPipe(t *testing.T) {
 
 func TestFormatETA(t *testing.T) {
 	for s, want := range map[float64]string{0.2: "1s", 59: "59s", 60: "1m00s", 200: "3m20s", 3599.7: "1h00m", 18_420: "5h07m", 300_000: "3d", 1e30: "1157d"} {
-		if got := formatETA(s); got != want {
+		if got := FormatETA(s); got != want {
 			t.Errorf("%v: %s, want %s", s, got, want)
 		}
 	}

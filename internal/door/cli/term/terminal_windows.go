@@ -1,6 +1,6 @@
 //go:build windows
 
-package cli
+package term
 
 import (
 	"os"
@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// isTerminal asks whether a file is a console, and has it understand escapes.
-func isTerminal(f *os.File) bool {
+// IsTerminal asks whether a file is a console, and has it understand escapes.
+func IsTerminal(f *os.File) bool {
 	var mode uint32
 	h := windows.Handle(f.Fd())
 	if windows.GetConsoleMode(h, &mode) != nil {
@@ -18,9 +18,9 @@ func isTerminal(f *os.File) bool {
 	return windows.SetConsoleMode(h, mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
 }
 
-// terminalSize is the number of columns and lines, 80 and 24 where the console does not
+// Size is the number of columns and lines, 80 and 24 where the console does not
 // say.
-func terminalSize(f *os.File) (columns, lines int) {
+func Size(f *os.File) (columns, lines int) {
 	var info windows.ConsoleScreenBufferInfo
 	if windows.GetConsoleScreenBufferInfo(windows.Handle(f.Fd()), &info) != nil {
 		return 80, 24
