@@ -27,6 +27,7 @@ type settings struct {
 	sessions Weibull // Shape 0: everybody stays
 	liars    float64 // share of nodes that answer with fabricated nodes
 	genuine  bool    // liars name each other under their true ids instead
+	spread   bool    // liars spread their made-up ids about the target as true ones would be
 	bound    bool    // ids are bound to addresses as to keys
 	open     bool    // no limits of diversity and no BEP 42
 }
@@ -319,7 +320,7 @@ func (w *world) lie(a accident) bool {
 	target := w.msg.Target
 	m := krpc.Message{Kind: krpc.Response, TID: w.msg.TID, ID: w.nodes[a.node].id, Token: []byte("12345678")}
 	if a.mask {
-		m.ID = fake(target, a.node)
+		m.ID = w.fake(target, a.node)
 	}
 	w.fakes = w.fakes[:0]
 	if w.genuine {
@@ -329,7 +330,7 @@ func (w *world) lie(a accident) bool {
 	} else {
 		for range w.k {
 			l := w.crooks[w.rng.IntN(len(w.crooks))]
-			w.fakes = append(w.fakes, krpc.Node{ID: fake(target, l), Addr: masked(w.nodes[l].addr)})
+			w.fakes = append(w.fakes, krpc.Node{ID: w.fake(target, l), Addr: masked(w.nodes[l].addr)})
 		}
 	}
 	m.Nodes = w.fakes
@@ -341,7 +342,11 @@ func (w *world) lie(a accident) bool {
 func masked(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), a.Port()+1) }
 
 // fake is the id that a liar claims to be near a target.
-func fake(target krpc.ID, liar int32) krpc.ID {
+func (w *world) fake(target krpc.ID, liar int32) krpc.ID {
+	if w.spread { // anywhere among the k closest
+		part := (0.02 + 0.98*float64(uint32(liar)*2654435761)/(1<<32)) * float64(w.k) / float64(w.n)
+		binary.BigEndian.PutUint64(target[:], binary.BigEndian.Uint64(target[:])^uint64(part*(1<<63)*2))
+	}
 	binary.BigEndian.PutUint32(target[16:], binary.BigEndian.Uint32(target[16:])^uint32(liar+1))
 	return target
 }
