@@ -60,6 +60,7 @@ var errNoWay = errors.New("no way there")
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, hosts: make(map[ident.NodeID]*host), links: make(map[[2]ident.NodeID]*link), cut: make(map[[2]ident.NodeID]bool)}
+	t.TempDir() // its removal is noted first, so that it comes after the nodes have ended
 	t.Cleanup(func() {
 		for _, h := range w.hosts {
 			h.stop()
