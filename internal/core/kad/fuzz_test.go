@@ -222,3 +222,33 @@ func FuzzStep(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkFlood is one query of a flood: from one source, and from ever new ones.
+func BenchmarkFlood(b *testing.B) {
+	for _, many := range []bool{false, true} {
+		name := map[bool]string{false: "one source", true: "new sources"}[many]
+		b.Run(name, func(b *testing.B) {
+			w := newBench(b, Config{Diversity: true, Secure: true})
+			var all []krpc.Node
+			for i := range 100 {
+				all = append(all, some(byte(i*5), i+1))
+			}
+			w.meet(all...)
+			q := krpc.Message{Kind: krpc.Query, TID: []byte("aa"), ID: id(3, 3), Method: krpc.GetPeers, Target: id(4, 4)}
+			raw := q.Append(nil)
+			in := Events{List: make([]Event, 1)}
+			var out Effects
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				a := stranger
+				if many {
+					a = netip.AddrPortFrom(netip.AddrFrom4([4]byte{60, byte(i >> 16), byte(i >> 8), byte(i)}), 1)
+				}
+				in.List[0] = Event{Kind: Datagram, Addr: a, Data: raw}
+				out.Reset()
+				w.now = w.now.Add(20 * time.Microsecond)
+				w.k.Step(w.now, &in, &out)
+			}
+		})
+	}
+}

@@ -115,6 +115,15 @@ func (g *guard) init(answerRate int) {
 // source is what counts as one source: an address, or a /64 of IPv6.
 func source(a netip.Addr) netip.Addr { return masked(a, 32, 64) }
 
+// sameHost tells whether two addresses are one source.
+func sameHost(a, b netip.Addr) bool {
+	if a.Is4() || b.Is4() {
+		return a == b
+	}
+	x, y := a.As16(), b.As16()
+	return [8]byte(x[:]) == [8]byte(y[:])
+}
+
 // masked is the first address of the network of so many bits.
 func masked(a netip.Addr, four, six int) netip.Addr {
 	bits := six

@@ -70,7 +70,7 @@ type store1 struct {
 }
 
 // add takes a contact into the path.
-func (p *path) add(n krpc.Node, target krpc.ID, hops int, sameHost bool, most int) {
+func (p *path) add(n krpc.Node, target krpc.ID, hops int, oneEach bool, most int) {
 	at, nears := len(p.list), 0
 	x := candidate{Node: n, seq: -1, hops: uint8(min(hops, 255)), near: p.near > 0 && fraction(target.XOR(n.ID)) < p.near}
 	for i := range p.list {
@@ -78,7 +78,7 @@ func (p *path) add(n krpc.Node, target krpc.ID, hops int, sameHost bool, most in
 		if c.near {
 			nears++
 		}
-		if c.ID == n.ID && !n.ID.IsZero() || c.Addr == n.Addr || sameHost && c.Addr.Addr() == n.Addr.Addr() {
+		if c.ID == n.ID && !n.ID.IsZero() || c.Addr == n.Addr || oneEach && sameHost(c.Addr.Addr(), n.Addr.Addr()) {
 			c.hops = min(c.hops, x.hops)
 			return
 		}
@@ -268,7 +268,7 @@ func (t *T) claimed(l *lookup, mine int, a netip.AddrPort) bool {
 		}
 		for j := range l.paths[i].list {
 			c := &l.paths[i].list[j]
-			if c.state != fresh && (c.Addr == a || t.cfg.Diversity && c.Addr.Addr() == a.Addr()) {
+			if c.state != fresh && (c.Addr == a || t.cfg.Diversity && sameHost(c.Addr.Addr(), a.Addr())) {
 				return true
 			}
 		}

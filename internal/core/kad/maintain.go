@@ -59,7 +59,9 @@ func (t *T) bootstrap(nodes []krpc.Node) {
 		t.check(n)
 	}
 	for _, net := range t.nets {
-		net.selfAt = 0
+		if net.size < t.cfg.K {
+			net.selfAt = 0 // with a table at hand it is one more contact, as a peer's port message gives (BEP 5)
+		}
 	}
 	t.retryAt, t.choreAt = 0, t.now
 }
