@@ -62,7 +62,7 @@ func (a *app) rm() *cobra.Command {
 			a.print(r)
 			return nil
 		}
-		what := "removed " + api.Safe(r.Name) + "; its files stay at " + api.Safe(r.Path)
+		what := "removed " + api.Safe(r.Name) + "; nothing at " + api.Safe(r.Path) + " is deleted"
 		if r.Data {
 			what = "removed " + api.Safe(r.Name) + " and its files at " + api.Safe(r.Path)
 		}

@@ -111,10 +111,10 @@ type SpaceError struct {
 	Need, Free, Reserve int64 // bytes
 }
 
-// Error names the path, the need, what is free and what is kept in reserve.
+// Error names the path, the need, the reserve and what is free.
 func (e *SpaceError) Error() string {
-	return fmt.Sprintf("store: %s: %v: %d bytes needed, %d free, of which %d are kept in reserve",
-		strconv.QuoteToGraphic(e.Path), ErrNoSpace, e.Need, e.Free, e.Reserve)
+	return fmt.Sprintf("store: %s: %v: %d bytes needed and %d to be left free, %d free",
+		strconv.QuoteToGraphic(e.Path), ErrNoSpace, e.Need, e.Reserve, e.Free)
 }
 
 // Is makes errors.Is(err, ErrNoSpace) true.
