@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"shoal/internal/adapter/store"
@@ -24,6 +25,27 @@ func (n *node) nothing() {
 	}
 }
 
+// refuses adds a link that is refused when its description has come, be that before Add
+// returns or after.
+func (n *node) refuses(spec Spec, from *node, want error) {
+	n.t.Helper()
+	n.mu.Lock()
+	n.events = nil
+	n.mu.Unlock()
+	spec.Peers = []string{from.addr()}
+	if _, err := n.Add(spec); err != nil {
+		if !errors.Is(err, want) {
+			n.t.Errorf("refused with %v, want %v", err, want)
+		}
+	} else {
+		n.wait("the refusal", func(e Event) bool {
+			return e.Kind == EventState && e.Status.State == Failed && e.Status.Refused && errors.Is(e.Status.Err, want)
+		})
+	}
+	n.wait("its end", func(e Event) bool { return e.Kind == EventRemoved })
+	n.nothing()
+}
+
 // TestRefusedLeavesNothing: what cannot be begun because of something that only a person can
 // mend is not kept: another file in the way, a selection that fits nothing.
 func TestRefusedLeavesNothing(t *testing.T) {
@@ -39,20 +61,28 @@ func TestRefusedLeavesNothing(t *testing.T) {
 		t.Errorf("over another file: %v", err)
 	}
 	b.nothing()
-	for _, spec := range []Spec{{Magnet: magnet(m.Hash), Dir: dir}, {Magnet: magnet(m.Hash), Dir: t.TempDir(), Select: []string{"nothing"}}} {
-		b.mu.Lock()
-		b.events = nil
-		b.mu.Unlock()
-		b.fetch(spec, a)
-		b.wait("the refusal", func(e Event) bool {
-			return e.Kind == EventState && e.Status.State == Failed && e.Status.Refused && refused(e.Status.Err)
-		})
-		b.wait("its end", func(e Event) bool { return e.Kind == EventRemoved })
-		b.nothing()
-	}
+	b.refuses(Spec{Magnet: magnet(m.Hash), Dir: dir}, a, store.ErrExists)
+	b.refuses(Spec{Magnet: magnet(m.Hash), Dir: t.TempDir(), Select: []string{"nothing"}}, a, ErrNoMatch)
 	if data, err := os.ReadFile(other); err != nil || string(data) != "mine" {
 		t.Errorf("the other file holds %q, %v", data, err)
 	}
+	b.fetch(Spec{Magnet: magnet(m.Hash)}, a)
+	b.waitDone(m.Hash)
+}
+
+// TestNoSpaceLeavesNothing: who is told to choose another folder can do so.
+func TestNoSpaceLeavesNothing(t *testing.T) {
+	path := content(t, false)
+	var reserve atomic.Int64
+	reserve.Store(1 << 60)
+	a, b := startNode(t), startNode(t, func(c *Config) { c.Reserve = func(int64) int64 { return reserve.Load() } })
+	m := a.share(path, store.CreateOptions{PieceLength: testPiece})
+	if _, err := b.Add(Spec{Meta: m, Dir: t.TempDir(), Peers: []string{a.addr()}}); !errors.Is(err, store.ErrNoSpace) {
+		t.Errorf("onto a full disk: %v", err)
+	}
+	b.nothing()
+	b.refuses(Spec{Magnet: magnet(m.Hash), Dir: t.TempDir()}, a, store.ErrNoSpace)
+	reserve.Store(0)
 	b.fetch(Spec{Magnet: magnet(m.Hash)}, a)
 	b.waitDone(m.Hash)
 }

@@ -42,7 +42,8 @@ var (
 // refused tells whether an error is one that only a person can mend. A new share that meets
 // one before anything was begun is forgotten: who asked for it is told.
 func refused(err error) bool {
-	return errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrLink) || errors.Is(err, ErrNoMatch) || errors.Is(err, ErrRefusedMeta)
+	return errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrLink) || errors.Is(err, ErrNoMatch) || errors.Is(err, ErrRefusedMeta) ||
+		errors.Is(err, store.ErrNoSpace) || errors.Is(err, store.ErrReadOnly) || errors.Is(err, store.ErrDenied)
 }
 
 // wanted is the predicate that the selection describes; nil when every file is wanted.
