@@ -236,7 +236,7 @@ func TestStaticHops(t *testing.T) {
 		}
 		w := newWorld(settings{seed: 1, n: c.n, k: c.k, alpha: c.alpha, delay: LogNormal{25 * time.Millisecond, 0}, open: true})
 		w.ideal()
-		y := w.lookups(2000, 10*time.Millisecond, 1)
+		y := w.lookups(pick(2000, 1200), 10*time.Millisecond, 1)
 		hops, asked := y.per(y.hops), y.per(y.asked)
 		t.Logf("n %d k %d alpha %d: %.3f hops (%.2f), %.1f queries (%.1f), %.4f found, median %v",
 			c.n, c.k, c.alpha, hops, c.hops, asked, c.asked, y.rate(), y.quantile(0.5))
@@ -260,7 +260,7 @@ func TestChurn(t *testing.T) {
 		w.run(pick(90*time.Minute, 20*time.Minute))
 		bytes, datagrams := w.traffic(pick(30*time.Minute, 15*time.Minute))
 		y := w.lookups(pick(5000, 1000), pick(100*time.Millisecond, 200*time.Millisecond), 0)
-		v := w.values(pick(3000, 500), pick(100*time.Millisecond, 400*time.Millisecond), 5*time.Minute)
+		v := w.values(pick(3000, 400), pick(100*time.Millisecond, 400*time.Millisecond), 5*time.Minute)
 		table, dead := w.tables()
 		t.Logf("n %d k %d: %.1f B/s and %.3f datagrams/s sent per idle node, headers counted; table %.1f nodes, %.1f %% gone",
 			n, k, bytes, datagrams, table, 100*dead)
@@ -327,7 +327,7 @@ func TestLiars(t *testing.T) {
 		w.attack = true
 		for _, r := range c.trials {
 			w.genuine, w.spread = r.genuine, r.spread
-			y := w.lookups(pick(2000, 500), 10*time.Millisecond, r.paths)
+			y := w.lookups(pick(2000, 300), 10*time.Millisecond, r.paths)
 			reached := y.per(y.reached)
 			t.Logf("n %d k %d, %s: %.4f of %d ask the closest honest node, %.4f have it in the result; %.1f queries, %d by many paths",
 				w.n, w.k, r.name, reached, y.n, y.rate(), y.per(y.asked), y.many)
@@ -336,7 +336,7 @@ func TestLiars(t *testing.T) {
 			}
 		}
 		w.genuine, w.spread = false, false
-		v := w.values(pick(1000, 250), 20*time.Millisecond, time.Minute)
+		v := w.values(pick(1000, 150), 20*time.Millisecond, time.Minute)
 		t.Logf("n %d k %d: of peers announced under attack %.4f of %d are found, %.1f queries", w.n, w.k, v.rate(), v.n, v.per(v.asked))
 		if v.rate() < 0.99 {
 			t.Errorf("of peers announced under attack %.4f are found", v.rate())

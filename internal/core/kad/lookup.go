@@ -71,6 +71,9 @@ type store1 struct {
 
 // add takes a contact into the path.
 func (p *path) add(n krpc.Node, target krpc.ID, hops int, oneEach bool, most int) {
+	if last := len(p.list) - 1; last+1 >= most && target.CmpDistance(n.ID, p.list[last].ID) > 0 {
+		return
+	}
 	at, nears := len(p.list), 0
 	x := candidate{Node: n, seq: -1, hops: uint8(min(hops, 255)), near: p.near > 0 && fraction(target.XOR(n.ID)) < p.near}
 	for i := range p.list {
