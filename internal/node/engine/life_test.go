@@ -162,3 +162,30 @@ func TestDescriptionIsPassedOn(t *testing.T) {
 		t.Errorf("%d bytes are offered of %d", got, len(m.InfoBytes))
 	}
 }
+
+// TestOfflineTellsProgress: who only looks at a home sees how far an interrupted fetch came.
+func TestOfflineTellsProgress(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "content")
+	writeFile(t, path, 4*testPiece)
+	m, _, err := store.Create(t.Context(), path, store.CreateOptions{Version: metainfo.V1, PieceLength: testPiece})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	home, dir := t.TempDir(), t.TempDir()
+	clear(data[2*testPiece:])
+	if err := os.WriteFile(filepath.Join(dir, "content.part"), data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	n := startNodeAt(t, home)
+	n.fetch(Spec{Meta: m, Dir: dir})
+	n.wait("two pieces that were there", func(e Event) bool { return e.Status != nil && e.Status.State == Fetching && e.Status.Have == 2 })
+	n.stop()
+	again := startNodeAt(t, home, func(c *Config) { c.Offline = true })
+	if list := again.List(); len(list) != 1 || list[0].Done != 2*testPiece || list[0].Have != 2 {
+		t.Errorf("%s", again.states())
+	}
+}

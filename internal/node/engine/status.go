@@ -217,19 +217,16 @@ func parkedStatus(row store.Row, h metainfo.InfoHash) *Status {
 	return st
 }
 
-// PeerStatus is one connected peer of one share.
-type PeerStatus struct {
-	Addr     netip.AddrPort
-	Client   string
-	Incoming bool
-	Have     float64
-	In, Out  int64
-	InRate   int64
-	OutRate  int64
-	Flags    string
-	Pending  int // requests outstanding
-	Queued   int // requests of theirs that wait to be served
+// had says how much was verified when the loop last ran. The last piece may be short, and of a
+// selection pieces may not count: about as much is done.
+func (st *Status) had(pieces int) {
+	if st.Pieces > 0 {
+		st.Have, st.Done = pieces, min(st.Bytes/int64(st.Pieces)*int64(pieces), st.Wanted)
+	}
 }
+
+// PeerStatus is one connected peer of one share.
+type PeerStatus = link.Status
 
 func (s *Share) peerStatus(c *conn) PeerStatus {
 	v := s.t.Peer(c.slot)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"math/bits"
 	"slices"
 
 	"shoal/internal/adapter/store/disk"
@@ -146,6 +147,14 @@ type FileStat struct {
 	MTimeNS int64  // time of the last change, Unix nanoseconds
 	State   uint8  // one of Stat…
 	Ino     uint64 // inode number, 0 where there is none
+}
+
+// Count is the number of verified pieces.
+func (r *Resume) Count() (n int) {
+	for _, b := range r.Have {
+		n += bits.OnesCount8(b)
+	}
+	return n
 }
 
 // BitmapLen is the length of a share's bitmap in bytes.
