@@ -18,6 +18,7 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/adapter/tracker"
 	"shoal/internal/core/metainfo"
+	"shoal/internal/core/wire"
 	"shoal/internal/door/api"
 	"shoal/internal/node/engine"
 )
@@ -334,7 +335,7 @@ func (n *Node) Create(ctx context.Context, r api.CreateRequest, progress func(ap
 		return api.Created{}, Problem(err)
 	}
 	s := shareOf(&st)
-	return api.Created{Link: m.Magnet().String(), InfoHashV1: s.InfoHashV1, InfoHashV2: s.InfoHashV2, Name: m.Info.Name, Bytes: m.Info.Bytes(),
+	return api.Created{Link: m.Magnet().String(), NoLink: len(m.InfoBytes) > wire.MaxMetadata, InfoHashV1: s.InfoHashV1, InfoHashV2: s.InfoHashV2, Name: m.Info.Name, Bytes: m.Info.Bytes(),
 		Files: s.Files, Pieces: m.Info.NumPieces(), Seconds: took.Seconds(), InfoHash: s.InfoHash, Path: report.Root,
 		Format: m.Info.Version.String(), PieceLength: m.Info.PieceLength, Padding: m.Info.Padding(), Existed: before == nil,
 		Report: reportOf(report)}, nil

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"shoal/internal/door/api"
@@ -30,5 +32,28 @@ func TestShareAgain(t *testing.T) {
 	}
 	if _, err := create(one, other); api.KindOf(err) != api.Exists {
 		t.Errorf("another tracker: %v", err)
+	}
+}
+
+// TestTooManyFilesForALink: peers fetch descriptions of up to 16 MiB (BEP 9). Who shares more
+// than fits is told that the link alone will not do.
+func TestTooManyFilesForALink(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "tree")
+	long := strings.Repeat("x", 250)
+	deep := filepath.Join(dir, long, long) // v1 names the folders with each file
+	if err := os.MkdirAll(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 14_500 { // a hybrid names each file twice
+		if err := os.WriteFile(filepath.Join(deep, fmt.Sprintf("%0250d", i)), []byte{1}, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := startNode(t, openHome(t), nil)
+	for format, want := range map[string]bool{"v1": false, "hybrid": true} {
+		c, err := n.Create(t.Context(), api.CreateRequest{Path: dir, Format: format}, func(api.Progress) {})
+		if err != nil || c.NoLink != want {
+			t.Errorf("%s of %d files: no link %v, %v", format, c.Files, c.NoLink, err)
+		}
 	}
 }

@@ -52,6 +52,7 @@ type Created struct {
 	Format      string  `json:"format" enum:"hybrid,v1,v2"`
 	PieceLength int64   `json:"piece_length"`
 	Padding     int64   `json:"padding" doc:"bytes of padding that old clients fetch too"`
+	NoLink      bool    `json:"no_link,omitempty" doc:"the info dictionary is over 16 MiB: it is not fetched by link, others need the .torrent"`
 	Existed     bool    `json:"existed,omitempty" doc:"the node had published the very same before"`
 	Report      Report  `json:"report" doc:"what a .torrent cannot carry"`
 }

@@ -132,6 +132,9 @@ func (a *app) tellReport(c api.Created) {
 	if c.Padding > 0 {
 		a.out.Say("  %s of padding between files for clients that know v1 only", api.FormatSize(c.Padding))
 	}
+	if c.NoLink {
+		a.out.Say("  too many files for the link alone: their description is over 16 MiB, which peers do not fetch; give the .torrent (shoal torrent %s -o FILE)", c.InfoHash[:12])
+	}
 	for i, s := range r.Skipped {
 		if i == 5 {
 			a.out.Say("  and %d more left out", r.SkippedCount-i)
