@@ -11,8 +11,10 @@ import (
 	"time"
 )
 
-// soon is how long two nodes on one bridge may take to find each other.
-const soon = 2 * time.Second
+// soon is how long a test waits for two nodes on one bridge to find each other. By the rules
+// it takes two seconds at most: TestAllFindEachOther proves that in virtual time; here the machine may
+// be busy, and the time it took is logged.
+const soon = 20 * time.Second
 
 // finds waits until a host has told of all of these, each "share ADDR" or "node ADDR".
 func (h *host) finds(since time.Time, d time.Duration, want ...string) {
@@ -42,7 +44,7 @@ func (h *host) silent(d time.Duration) {
 }
 
 // Three nodes on a bridge with no way out, the third later: all find each other by both
-// ways within two seconds, on IPv4, on IPv6 and on both.
+// ways, on IPv4, on IPv6 and on both.
 func TestNodesOnOneBridge(t *testing.T) {
 	needNamespace(t)
 	for _, c := range []struct {
