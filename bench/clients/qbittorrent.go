@@ -62,6 +62,12 @@ func startQBittorrent(ctx context.Context, l *Lab, j Job) (*Node, error) {
 	}
 	n.connect = web.connect
 	n.complete = func(ctx context.Context) error { return done.wait(ctx, n.Process) }
+	if j.Magnet != "" {
+		// 4.5.2 now and then runs no program for a link that is complete as soon as its description has come.
+		n.complete = func(ctx context.Context) error {
+			return await(ctx, 100*time.Millisecond, "completion", func() (bool, error) { return web.known(ctx, true) })
+		}
+	}
 	if j.Seed {
 		n.complete = func(context.Context) error { return nil }
 	}
