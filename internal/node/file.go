@@ -9,10 +9,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 
+	"shoal/internal/adapter/store/disk"
 	"shoal/internal/door/api"
 )
 
@@ -36,41 +36,6 @@ func readSmall(path string) ([]byte, error) {
 	return b, nil
 }
 
-// writeFile puts a file in place such that it is there whole or not at all, also
-// after a power cut: temporary name, sync, rename, sync of the folder.
-func writeFile(path string, data []byte, mode fs.FileMode) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(tmp.Name())
-		}
-	}()
-	_, werr := tmp.Write(data)
-	err = errors.Join(werr, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
-	if err != nil {
-		return err
-	}
-	if err = os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes a rename in a folder last. Windows has no such call.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // shortHash names a home in 16 hex digits.
 func shortHash(s string) string {
 	sum := sha256.Sum256([]byte(s))
@@ -92,7 +57,7 @@ func (h *Home) Token() (string, error) {
 			return "", fmt.Errorf("node: random bytes: %w", err)
 		}
 		token := hex.EncodeToString(raw[:])
-		if err := writeFile(path, []byte(token+"\n"), 0o600); err != nil {
+		if err := disk.Replace(path, []byte(token+"\n"), 0o600); err != nil {
 			return "", fmt.Errorf("node: token: %w", err)
 		}
 		return token, nil

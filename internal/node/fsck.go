@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"shoal/internal/adapter/store"
+	"shoal/internal/core/ident"
 	"shoal/internal/door/api"
 )
 
@@ -65,7 +66,7 @@ func (h *Home) checkSecrets(repair bool) []api.FsckProblem {
 		}
 	}
 	if b, err := readSmall(h.Path(KeyFile)); err == nil {
-		if _, ok := parseKey(b); !ok {
+		if _, err := ident.ParseKey(b); err != nil {
 			out = append(out, api.FsckProblem{Subject: h.Path(KeyFile), Problem: "this is not a key of a node"})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 
+	"shoal/internal/adapter/store/disk"
 	"shoal/internal/door/api"
 )
 
@@ -152,7 +153,7 @@ func (h *Home) NoteSocket(path string) error {
 	if err := ownFolder(filepath.Dir(path)); err != nil {
 		return err
 	}
-	return writeFile(note, []byte(path+"\n"), 0o600)
+	return disk.Replace(note, []byte(path+"\n"), 0o600)
 }
 
 // ownFolder makes a folder that nobody else can put anything in, or sees to it that the

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"shoal/internal/adapter/store/disk"
 	"shoal/internal/door/api"
 )
 
@@ -42,7 +43,7 @@ func (h *Home) rememberLimits(change api.LimitChange) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(h.Path(LimitsFile), b, 0o600)
+	return disk.Replace(h.Path(LimitsFile), b, 0o600)
 }
 
 // overLimits is what holds where top was set over base.

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,7 +50,7 @@ func Start(o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.id = NodeID(key.Public().(ed25519.PublicKey))
+	n.id = key.ID().String()
 	if n.catalog, err = openCatalog(o.Home); err != nil {
 		return nil, err
 	}

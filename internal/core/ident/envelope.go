@@ -15,7 +15,6 @@ type Domain string
 // The domains. A new use gets a new one.
 const (
 	GroupEntry Domain = "group entry" // core/group: an entry of a member list
-	JoinReply  Domain = "join reply"  // node/groups: what an inviter answers
 )
 
 // MaxEnvelope is the most bytes of an envelope.

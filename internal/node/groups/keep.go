@@ -11,15 +11,15 @@ import (
 	"strings"
 	"time"
 
+	"shoal/internal/adapter/store/disk"
 	"shoal/internal/core/group"
 )
 
 // Files of the folder: a group's is its ID in hex, that of its contacts has bookEnd added,
-// one that is being written begins with tempHead.
+// one that is being written begins with disk.Unfinished.
 const (
-	bookEnd  = ".contacts"
-	tempHead = ".new-"
-	maxFile  = 4 << 20 // bytes of a file that is read
+	bookEnd = ".contacts"
+	maxFile = 4 << 20 // bytes of a file that is read
 )
 
 // When what is not urgent is written.
@@ -46,7 +46,7 @@ func (s *Service) load() error {
 		return fmt.Errorf("%w: %w", ErrKeep, err)
 	}
 	for _, e := range names {
-		if strings.HasPrefix(e.Name(), tempHead) {
+		if strings.HasPrefix(e.Name(), disk.Unfinished) {
 			os.Remove(filepath.Join(s.cfg.Dir, e.Name()))
 			continue
 		}
@@ -92,7 +92,7 @@ func (s *Service) read(id group.ID) (*group.Group, error) {
 
 // keep writes a group's file.
 func (s *Service) keep(g *group.Group) error {
-	if err := replace(s.path(g.ID()), g.File()); err != nil {
+	if err := disk.Replace(s.path(g.ID()), g.File(), 0o600); err != nil {
 		return fmt.Errorf("%w: %w", ErrKeep, err)
 	}
 	delete(s.unkept, g.ID())
@@ -108,7 +108,7 @@ func (s *Service) erase(id group.ID) error {
 	os.Remove(s.path(id) + bookEnd) // hints alone: nothing reads them without the group
 	delete(s.books, id)
 	delete(s.unkept, id)
-	return errors.Join(err, syncFolder(s.cfg.Dir))
+	return errors.Join(err, disk.SyncNames(s.cfg.Dir))
 }
 
 // saveSoon has what is not urgent written after a while.
@@ -128,7 +128,7 @@ func (s *Service) save() {
 			}
 		}
 		if b := s.books[id]; b.dirty() {
-			if err := replace(s.path(id)+bookEnd, b.file()); err != nil {
+			if err := disk.Replace(s.path(id)+bookEnd, b.file(), 0o600); err != nil {
 				s.saveSoon(saveRetry)
 				continue
 			}
@@ -149,39 +149,4 @@ func readFile(path string) ([]byte, error) {
 		err = errors.New("it is too large")
 	}
 	return b, err
-}
-
-// replace puts a file in place whole or not at all, also after a power cut: another name,
-// sync, rename, sync of the folder.
-func replace(path string, data []byte) (err error) {
-	dir, name := filepath.Split(path)
-	tmp, err := os.CreateTemp(dir, tempHead+name+"-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(tmp.Name())
-		}
-	}()
-	_, err = tmp.Write(data)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	return syncFolder(dir)
-}
-
-// syncFolder makes a rename in a folder last. Windows has no such call.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

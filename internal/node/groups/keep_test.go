@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"shoal/internal/adapter/store/disk"
 	"shoal/internal/core/group"
 )
 
@@ -109,7 +110,7 @@ func TestLeftovers(t *testing.T) {
 			t.Errorf("no contacts are kept: %v", err)
 		}
 		b.stop()
-		temp := filepath.Join(b.dir, tempHead+"x")
+		temp := filepath.Join(b.dir, disk.Unfinished+"x")
 		if err := errors.Join(os.WriteFile(temp, []byte("x"), 0o600), os.WriteFile(b.path(id)+bookEnd, []byte("li1ed1:n3:abce"), 0o600)); err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,6 @@ import (
 const (
 	torrentExt = ".torrent"
 	shareExt   = ".share"
-	unfinished = ".new-" // begins the name of a file that is being written
 	maxShare   = 1 << 20 // bytes of an ID.share that is believed
 )
 
@@ -55,13 +54,7 @@ func SaveTorrent(dir string, m *metainfo.Metainfo, r Row) error {
 }
 
 // syncFolder flushes the names in a folder of the home.
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err == nil {
-		err = errors.Join(disk.SyncFolder(f), f.Close())
-	}
-	return disk.Fault("sync", dir, err)
-}
+func syncFolder(dir string) error { return disk.Fault("sync", dir, disk.SyncNames(dir)) }
 
 // checkID keeps anything but an info hash out of file names.
 func checkID(id string) error {
@@ -73,19 +66,7 @@ func checkID(id string) error {
 
 // writeWhole replaces a file of the home in one step.
 func writeWhole(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), unfinished+"*")
-	if err != nil {
-		return disk.Fault("write", path, err)
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return disk.Fault("write", path, err)
+	return disk.Fault("write", path, disk.WriteWhole(path, data, 0o600))
 }
 
 // LoadTorrent reads a share's metainfo from the torrents folder. The error is
@@ -210,7 +191,7 @@ func listFolder(dir string) (ids, stale []string, err error) {
 		return nil, nil, disk.Fault("read folder", dir, err)
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), unfinished) {
+		if strings.HasPrefix(e.Name(), disk.Unfinished) {
 			stale = append(stale, e.Name())
 		}
 		id, ext, _ := strings.Cut(e.Name(), ".")
