@@ -46,8 +46,10 @@ func (e *Engine) load() error {
 		e.shares[row.ID] = r
 		e.name(r)
 		r.status = parkedStatus(row, r.hash)
-		if kept, err := e.cfg.Catalog.LoadResume(row.ID); !row.Complete && err == nil && kept != nil {
-			r.status.had(kept.Count())
+		if !row.Complete {
+			if kept, err := e.cfg.Catalog.LoadResume(row.ID); err == nil && kept != nil {
+				r.status.had(kept.Count())
+			}
 		}
 		if row.Trackers && !row.Paused {
 			r.next = time.Now()
