@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -153,11 +154,16 @@ func (n *node) waitDone(hash metainfo.InfoHash) Status {
 	return *e.Status
 }
 
-func (n *node) story() string {
+// soFar are the events until now.
+func (n *node) soFar() []Event {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return slices.Clone(n.events)
+}
+
+func (n *node) story() string {
 	var b strings.Builder
-	for _, e := range n.events {
+	for _, e := range n.soFar() {
 		fmt.Fprintf(&b, "%d", e.Kind)
 		if e.Status != nil {
 			fmt.Fprintf(&b, "(state %d %s)", e.Status.State, e.Status.Problem)

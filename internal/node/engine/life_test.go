@@ -119,7 +119,7 @@ func TestAskedAgainWhileServing(t *testing.T) {
 		got, err := os.ReadFile(name)
 		return err == nil && bytes.Equal(got, want)
 	})
-	for _, e := range b.events {
+	for _, e := range b.soFar() {
 		if e.Status != nil && e.Status.State == Failed {
 			t.Errorf("the share failed: %s", e.Status.Problem)
 		}

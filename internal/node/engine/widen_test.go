@@ -53,7 +53,7 @@ func TestWakeIsNoEvent(t *testing.T) {
 	}
 	again.wait("its start", func(e Event) bool { return e.Kind == EventState && e.Status.State == Seeding })
 	again.stop()
-	for _, e := range again.events {
+	for _, e := range again.soFar() {
 		if e.Kind == EventDone || e.Kind == EventState && e.Status.State == Fetching {
 			t.Errorf("events: %s", again.story())
 		}
