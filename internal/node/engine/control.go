@@ -8,7 +8,6 @@ import (
 	"sort"
 	"time"
 
-	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/node/files"
@@ -97,17 +96,6 @@ func (e *Engine) in(id string, f func(*Share)) (*Share, error) {
 	}
 }
 
-// Detail is what is known of one share beyond its Status.
-type Detail struct {
-	Status
-	Meta     *metainfo.Metainfo // nil while it has not come
-	Done     []int64            // verified bytes of each file, by index
-	Wanted   []bool
-	Indexes  []int // of the files that are no padding
-	Peers    []PeerStatus
-	Trackers []TrackerStatus
-}
-
 // Detail looks at one share closely.
 func (e *Engine) Detail(id string) (Detail, error) {
 	var d Detail
@@ -133,7 +121,7 @@ func (e *Engine) Detail(id string) (Detail, error) {
 
 func (s *Share) fileDetail(d *Detail) {
 	info := s.meta.Info
-	want := s.spec.wanted(info)
+	want := s.spec.Filter(info)
 	d.Done, d.Wanted = make([]int64, len(info.Files)), make([]bool, len(info.Files))
 	for f := range info.Files {
 		if !info.Files[f].Pad {
@@ -253,7 +241,7 @@ func (s *Share) reselect(globs []string) {
 		return
 	}
 	info := s.meta.Info
-	want := s.spec.wanted(info)
+	want := s.spec.Filter(info)
 	have := make([]bool, info.NumPieces())
 	for f := range info.Files {
 		if err := content.SetWanted(f, want == nil || want(f)); err != nil {

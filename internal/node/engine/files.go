@@ -159,7 +159,7 @@ func (s *Share) verify(ctx context.Context, report func(done, total int64)) (Ver
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
-	v, have, err := files.Verify(ctx, content, meta.Info, s.spec.wanted(meta.Info), report)
+	v, have, err := files.Verify(ctx, content, meta.Info, s.spec.Filter(meta.Info), report)
 	if err == nil {
 		s.call(func() { s.afterVerify(have) })
 	}
@@ -172,7 +172,7 @@ func (s *Share) afterVerify(have []bool) {
 		return
 	}
 	s.gone, s.problem = nil, ""
-	wanted := s.spec.wanted(s.meta.Info)
+	wanted := s.spec.Filter(s.meta.Info)
 	complete := s.row.Complete
 	for p, h := range have {
 		if s.spec.InPlace && h != s.t.Have(p) {

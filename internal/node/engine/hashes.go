@@ -86,7 +86,7 @@ func (s *Share) mergeLayers(atOnce bool) {
 
 // saveLayers keeps the .torrent when nothing that is wanted lacks in it.
 func (s *Share) saveLayers() {
-	if s.failed != nil || s.layers.Done() || !s.layers.Unsaved(s.spec.wanted(s.meta.Info)) {
+	if s.failed != nil || s.layers.Done() || !s.layers.Unsaved(s.spec.Filter(s.meta.Info)) {
 		return
 	}
 	m, row := s.meta, s.row
@@ -122,7 +122,7 @@ func (s *Share) layerKnown(f int) {
 
 // fetchFile makes the pieces of a file wanted, if the file is.
 func (s *Share) fetchFile(f int) {
-	if wanted := s.spec.wanted(s.meta.Info); wanted == nil || wanted(f) {
+	if wanted := s.spec.Filter(s.meta.Info); wanted == nil || wanted(f) {
 		first, end := s.meta.Info.FilePieces(f)
 		s.event(swarm.Event{Kind: swarm.SetPriority, Peer: swarm.NoPeer, P: uint32(first), B: uint32(end), N: 2})
 	}

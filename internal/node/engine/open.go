@@ -15,6 +15,7 @@ import (
 	"shoal/internal/node/files"
 	"shoal/internal/node/hashes"
 	"shoal/internal/node/intake"
+	"shoal/internal/node/record"
 )
 
 // begin is the first thing the loop does.
@@ -87,7 +88,7 @@ func hashFits(h metainfo.InfoHash, info []byte) bool {
 
 // open looks at the disk, in a goroutine: it may have to hash a lot.
 func (s *Share) open() {
-	if info := s.meta.Info; len(s.spec.Select) > 0 && !files.Any(info, s.spec.wanted(info)) {
+	if info := s.meta.Info; len(s.spec.Select) > 0 && !files.Any(info, s.spec.Filter(info)) {
 		s.fail(ErrNoMatch)
 		return
 	}
@@ -116,7 +117,7 @@ func (s *Share) inspect(m *metainfo.Metainfo, spec Spec) (*files.Found, error) {
 		}
 	}
 	place := files.Place{Meta: m, Dir: spec.Dir, Reserve: s.e.cfg.Reserve, Options: store.Options{InPlace: spec.InPlace,
-		Base: spec.Base, Wanted: spec.wanted(m.Info), Parts: s.e.partsPath(s.id()), Handles: s.e.handles, Resume: resume}}
+		Base: spec.Base, Wanted: spec.Filter(m.Info), Parts: s.e.partsPath(s.id()), Handles: s.e.handles, Resume: resume}}
 	return files.Open(s.ctx, place, func(part float64) {
 		go s.post(msg{kind: msgCall, call: func() { s.checked = part; s.publish() }})
 	})
@@ -140,7 +141,7 @@ func (s *Share) ready(o *files.Found, err error) {
 		return
 	}
 	s.content.Store(o.Content)
-	wanted := s.spec.wanted(s.meta.Info)
+	wanted := s.spec.Filter(s.meta.Info)
 	info := s.meta.Info
 	s.tally = files.NewTally(info, o.Have, wanted)
 	if s.t.Info() == nil {
@@ -216,16 +217,16 @@ func (s *Share) settleState() {
 
 // looked tells Add that the files of a new share were looked at.
 func (s *Share) looked() {
-	if s.spec.looked != nil {
-		close(s.spec.looked)
-		s.spec.looked = nil
+	if s.spec.Looked != nil {
+		close(s.spec.Looked)
+		s.spec.Looked = nil
 	}
 }
 
 // fail stops the share because of the environment: connections end, data stays.
 func (s *Share) fail(err error) {
 	s.failed, s.problem = err, err.Error()
-	if s.spec.looked != nil && refused(err) {
+	if s.spec.Looked != nil && record.IsRefusal(err) {
 		s.removed, s.stopping = true, true
 	}
 	if s.t.Info() != nil {

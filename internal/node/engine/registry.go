@@ -14,6 +14,7 @@ import (
 	"shoal/internal/node/announce"
 	"shoal/internal/node/files"
 	"shoal/internal/node/link"
+	"shoal/internal/node/record"
 )
 
 // entry is one share in the table: all that a parked share costs.
@@ -45,10 +46,10 @@ func (e *Engine) load() error {
 		r := &entry{row: row, hash: row.Hash()}
 		e.shares[row.ID] = r
 		e.name(r)
-		r.status = parkedStatus(row, r.hash)
+		r.status = record.Parked(row, r.hash)
 		if !row.Complete {
 			if kept, err := e.cfg.Catalog.LoadResume(row.ID); err == nil && kept != nil {
-				r.status.had(kept.Count())
+				r.status.Had(kept.Count())
 			}
 		}
 		if row.Trackers && !row.Paused {
@@ -75,7 +76,7 @@ func (e *Engine) start(r *entry, spec Spec, meta *metainfo.Metainfo) *Share {
 	s.spec, s.meta = spec, meta
 	s.shared = link.Shared{Pool: e.pool, Buffers: &e.buffers, Down: []*link.Limiter{&s.down, &e.down}, Ctx: s.ctx}
 	if spec.Dir == "" {
-		s.spec = specOf(r.row)
+		s.spec = record.SpecOf(r.row)
 	}
 	s.status.Store(r.status)
 	before := r.ending
@@ -128,7 +129,7 @@ func (e *Engine) Add(spec Spec) (Status, error) {
 	hash := spec.Magnet.Hash
 	if spec.Meta != nil {
 		hash = spec.Meta.Hash
-		if !spec.InPlace && len(spec.Select) > 0 && !files.Any(spec.Meta.Info, spec.wanted(spec.Meta.Info)) {
+		if !spec.InPlace && len(spec.Select) > 0 && !files.Any(spec.Meta.Info, spec.Filter(spec.Meta.Info)) {
 			return Status{}, ErrNoMatch
 		}
 	}
@@ -141,8 +142,8 @@ func (e *Engine) Add(spec Spec) (Status, error) {
 		e.mu.Unlock()
 		return e.addAgain(r, spec)
 	}
-	row := rowOf(spec, hash)
-	r := &entry{row: row, hash: hash, status: parkedStatus(row, hash)}
+	row := record.RowOf(spec, hash)
+	r := &entry{row: row, hash: hash, status: record.Parked(row, hash)}
 	err := store.SaveTorrent(e.torrents(), spec.Meta, row)
 	if err == nil {
 		err = e.cfg.Catalog.Put(row)
@@ -153,7 +154,7 @@ func (e *Engine) Add(spec Spec) (Status, error) {
 	}
 	e.shares[row.ID] = r
 	e.name(r)
-	spec.looked = make(chan struct{})
+	spec.Looked = make(chan struct{})
 	s := e.start(r, spec, spec.Meta)
 	e.mu.Unlock()
 	s.call(func() {})
@@ -161,7 +162,7 @@ func (e *Engine) Add(spec Spec) (Status, error) {
 	e.tell(Event{Kind: EventAdded, ID: st.ID, Status: &st})
 	if st.State == Checking {
 		select {
-		case <-spec.looked:
+		case <-spec.Looked:
 		case <-s.done:
 		case <-time.After(lookPatience):
 		}
@@ -203,7 +204,7 @@ func (e *Engine) addAgain(r *entry, spec Spec) (Status, error) {
 	e.mu.Unlock()
 	var err error
 	ok := s.call(func() {
-		if s.meta != nil && len(spec.Select) > 0 && !files.Any(s.meta.Info, (&Spec{Select: spec.Select, InPlace: s.spec.InPlace}).wanted(s.meta.Info)) {
+		if s.meta != nil && len(spec.Select) > 0 && !files.Any(s.meta.Info, (&Spec{Select: spec.Select, InPlace: s.spec.InPlace}).Filter(s.meta.Info)) {
 			err = ErrNoMatch
 			return
 		}

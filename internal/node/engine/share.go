@@ -19,19 +19,6 @@ import (
 	"shoal/internal/node/link"
 )
 
-// State says what a share is doing.
-type State uint8
-
-// The states of a share.
-const (
-	Metadata State = iota // a link whose info dictionary has not come yet
-	Checking              // data on disk is being verified
-	Fetching              // pieces are wanted
-	Seeding               // everything wanted is here
-	Paused                // a person said so
-	Failed                // something stands in its way: see Problem
-)
-
 // Share is one share of the engine. Everything but what is marked is owned by its loop.
 type Share struct {
 	e    *Engine

@@ -1,80 +1,10 @@
 package engine
 
 import (
-	"net/netip"
-	"path/filepath"
-	"time"
-
-	"shoal/internal/adapter/store"
-	"shoal/internal/core/metainfo"
-	"shoal/internal/node/announce"
 	"shoal/internal/node/files"
 	"shoal/internal/node/link"
+	"shoal/internal/node/record"
 )
-
-// Status is one share at one moment.
-type Status struct {
-	ID, Name, Path string
-	Hash           metainfo.InfoHash
-	InPlace        bool
-	Private        bool
-	State          State
-	Problem        string
-	Err            error // behind Problem, for callers that decide on its kind
-	Refused        bool  // because of Err it is forgotten again, nothing was begun
-
-	Bytes, Wanted, Done      int64 // of all files, of the selected ones, verified of those
-	Files, Pieces, Have      int
-	Downloaded               int64
-	Uploaded                 int64
-	Wasted                   int64
-	DownRate, UpRate         int64 // bytes a second
-	Checked                  float64
-	Peers, Seeds, Candidates int
-	Complete                 bool
-	Up, Down                 int64 // limits
-	Added, Completed         time.Time
-	Seconds                  float64 // from Add, or this start, to the last verified piece
-	Sources                  []Source
-	Link                     string
-}
-
-// Source is a peer that gave data.
-type Source = link.Source
-
-// TrackerStatus is what one tracker last said.
-type TrackerStatus = announce.Status
-
-// EventKind says what an Event tells.
-type EventKind uint8
-
-// The events.
-const (
-	EventAdded EventKind = iota
-	EventState
-	EventDone
-	EventRemoved
-	EventChanged
-	EventPenalised
-	EventTracker
-	EventNotice
-)
-
-// Event is something that happened. Which fields mean something follows from its kind.
-type Event struct {
-	Kind    EventKind
-	ID      string
-	Name    string
-	Status  *Status
-	Tracker *TrackerStatus
-	Paths   []string // EventChanged
-	Reason  string   // EventPenalised
-	Action  string
-	Peer    netip.AddrPort
-	Code    string // EventNotice
-	Text    string
-	Piece   int
-}
 
 func (e *Engine) tell(v Event) { e.cfg.Events(v) }
 
@@ -105,7 +35,7 @@ func (s *Share) counters() {
 // publish shows the share's state to everybody.
 func (s *Share) publish() {
 	s.counters()
-	st := baseStatus(s.row, s.hash)
+	st := record.Base(s.row, s.hash)
 	st.Complete = st.Complete && !s.asked
 	st.State, st.Problem, st.Err, st.Checked = s.state, s.problem, s.failed, s.checked
 	st.Refused = s.removed && s.failed != nil
@@ -144,7 +74,7 @@ func (s *Share) progress(st *Status) {
 	info := s.meta.Info
 	st.Bytes, st.Pieces, st.Have = info.Bytes(), info.NumPieces(), s.t.HaveCount()
 	if s.wantedBytes < 0 {
-		s.wantedBytes = files.Bytes(info, s.spec.wanted(info))
+		s.wantedBytes = files.Bytes(info, s.spec.Filter(info))
 	}
 	st.Wanted = s.wantedBytes
 	filled := float64(info.Bytes()) / float64(max(info.Span(), 1))
@@ -184,49 +114,6 @@ func (s *Share) bytesLeft() int64 {
 	}
 	return files.Left(s.meta.Info, s.t.Have)
 }
-
-// baseStatus is what a row tells of its share.
-func baseStatus(row store.Row, h metainfo.InfoHash) *Status {
-	st := &Status{ID: row.ID, Name: row.Name, Hash: h, InPlace: row.InPlace, Private: row.Private,
-		Path: filepath.Join(row.Dir, row.Name), Complete: row.Complete, Downloaded: row.Downloaded,
-		Uploaded: row.Uploaded, Wasted: row.Wasted, Up: row.UpLimit, Down: row.DownLimit,
-		Added: row.Added, Completed: row.Completed, Bytes: row.Bytes, Wanted: row.Bytes,
-		Files: row.Files, Pieces: row.Pieces, Link: row.Link}
-	if st.Link == "" {
-		st.Link = metainfo.Magnet{Hash: h, Name: row.Name}.String()
-	}
-	if row.Base != "" {
-		st.Path = filepath.Join(row.Dir, row.Base)
-	}
-	return st
-}
-
-// parkedStatus is the status of a share whose loop does not run.
-func parkedStatus(row store.Row, h metainfo.InfoHash) *Status {
-	st := baseStatus(row, h)
-	switch {
-	case row.Paused:
-		st.State = Paused
-	case row.Complete:
-		st.State, st.Done, st.Have = Seeding, st.Wanted, st.Pieces
-	case row.Link != "":
-		st.State = Metadata
-	default:
-		st.State = Fetching
-	}
-	return st
-}
-
-// had says how much was verified when the loop last ran. The last piece may be short, and of a
-// selection pieces may not count: about as much is done.
-func (st *Status) had(pieces int) {
-	if st.Pieces > 0 {
-		st.Have, st.Done = pieces, min(st.Bytes/int64(st.Pieces)*int64(pieces), st.Wanted)
-	}
-}
-
-// PeerStatus is one connected peer of one share.
-type PeerStatus = link.Status
 
 func (s *Share) peerStatus(c *conn) PeerStatus {
 	v := s.t.Peer(c.slot)

@@ -126,9 +126,12 @@ func TestTrackerOfSelection(t *testing.T) {
 			t.Errorf("the tracker was told %q, not %q", e, want)
 		}
 	}
-	dir := b.fetch(Spec{Meta: &tracked, Select: []string{"a"}}, a)
-	b.waitDone(m.Hash)
+	dir := b.fetch(Spec{Meta: &tracked, Select: []string{"a"}})
 	expect(fmt.Sprint("started ", testPiece+100))
+	if _, err := b.AddPeers(m.Hash.ID(), []string{a.addr()}); err != nil {
+		t.Fatal(err)
+	}
+	b.waitDone(m.Hash)
 	if _, err := b.SetPaused(m.Hash.ID(), true); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package engine
+package record
 
 import (
 	"time"
@@ -7,8 +7,8 @@ import (
 	"shoal/internal/core/metainfo"
 )
 
-// rowOf is the catalog's row of a new share.
-func rowOf(spec Spec, hash metainfo.InfoHash) store.Row {
+// RowOf is the catalog's row of a new share.
+func RowOf(spec Spec, hash metainfo.InfoHash) store.Row {
 	row := store.Row{Dir: spec.Dir, Base: spec.Base, InPlace: spec.InPlace, Paused: spec.Paused,
 		Added: time.Now(), Select: spec.Select, UpLimit: spec.Up, DownLimit: spec.Down, Sequential: spec.Sequential, Peers: spec.Peers}
 	row.SetHash(hash)
@@ -24,8 +24,8 @@ func rowOf(spec Spec, hash metainfo.InfoHash) store.Row {
 	return row
 }
 
-// specOf is how a share of the catalog is run.
-func specOf(row store.Row) Spec {
+// SpecOf is how a share of the catalog is run.
+func SpecOf(row store.Row) Spec {
 	spec := Spec{Dir: row.Dir, Base: row.Base, InPlace: row.InPlace, Select: row.Select, Sequential: row.Sequential, Peers: row.Peers}
 	if row.Link != "" {
 		if m, err := metainfo.ParseMagnet(row.Link); err == nil {

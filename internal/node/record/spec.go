@@ -1,0 +1,52 @@
+package record
+
+import (
+	"errors"
+
+	"shoal/internal/adapter/store"
+	"shoal/internal/core/metainfo"
+	"shoal/internal/node/files"
+)
+
+// Spec says what to run. Either Meta or Magnet is given.
+type Spec struct {
+	Meta       *metainfo.Metainfo
+	Magnet     metainfo.Magnet
+	Dir        string        // absolute; the content lies in Dir/NAME
+	Base       string        // its name there when it is not the metainfo's
+	InPlace    bool          // originals: never written, never deleted
+	Resume     *store.Resume // what hashing found just now; nil: what the catalog has
+	Select     []string      // glob patterns of the wanted files; none: all
+	Peers      []string      // host:port to try first
+	Sequential bool
+	Paused     bool
+	Up, Down   int64 // bytes a second, 0 = no limit
+
+	Looked chan struct{} // of a new share: closed, and nil, when its files were looked at
+}
+
+// Errors that callers decide on.
+var (
+	ErrNotFound    = errors.New("no such share")
+	ErrNotReady    = errors.New("the share's description has not come yet, or its files are being looked at")
+	ErrNoLayers    = errors.New("the piece hashes of files that were not selected have not come")
+	ErrNoMatch     = errors.New("no file of the share fits the selection")
+	ErrElsewhere   = errors.New("the share is already here with another folder")
+	ErrRefusedMeta = errors.New("the description that peers sent is refused")
+	ErrInPlace     = errors.New("the share's files are the originals and are not deleted")
+)
+
+// IsRefusal tells whether an error is one that only a person can mend. A new share that meets
+// one before anything was begun is forgotten: who asked for it is told.
+func IsRefusal(err error) bool {
+	return errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrLink) || errors.Is(err, ErrNoMatch) || errors.Is(err, ErrRefusedMeta) ||
+		errors.Is(err, store.ErrNoSpace) || errors.Is(err, store.ErrReadOnly) || errors.Is(err, store.ErrDenied)
+}
+
+// Filter is the predicate that the selection describes; nil when every file is wanted.
+func (s *Spec) Filter(info *metainfo.Info) func(int) bool {
+	if s.InPlace {
+		return nil
+	}
+	return files.Selection{Globs: s.Select, Ranges: s.Magnet.Select}.Wanted(info)
+}
