@@ -6,6 +6,7 @@ const (
 	MaxMetainfo = 64 << 20 // a .torrent
 	MaxList     = 256      // trackers, peers, patterns in one request
 	MaxText     = 16 << 10 // a link, a path, a comment
+	MaxAudience = 16       // groups of one share
 )
 
 // AddRequest asks the node to fetch a share: `get`. Exactly one of Link,
@@ -26,7 +27,7 @@ type AddRequest struct {
 type CreateRequest struct {
 	Path        string   `json:"path" doc:"absolute path of the file or folder"`
 	Name        string   `json:"name,omitempty" doc:"name in the metainfo; default: that of the path"`
-	Format      string   `json:"format,omitempty" enum:"hybrid,v1,v2" doc:"default: hybrid"`
+	Format      string   `json:"format,omitempty" enum:"hybrid,v1,v2" doc:"default: hybrid; v2 with groups"`
 	PieceLength int64    `json:"piece_length,omitempty" doc:"power of two from 16 KiB to 16 MiB; default: by size"`
 	Trackers    []string `json:"trackers,omitempty" doc:"announce URLs, each in a tier of its own"`
 	WebSeeds    []string `json:"web_seeds,omitempty" doc:"BEP 19 URLs"`
@@ -34,6 +35,7 @@ type CreateRequest struct {
 	Private     bool     `json:"private,omitempty" doc:"BEP 27: peers come from the trackers only"`
 	Comment     string   `json:"comment,omitempty"`
 	Limits      Limits   `json:"limits,omitzero"`
+	Groups      []string `json:"groups,omitempty" doc:"name or unique prefix of the id of each group whose members alone may see and fetch it, at most 16; goes with neither trackers, web seeds, peers nor private"`
 }
 
 // Created tells of a share that was published. Its first fields are those of
@@ -55,6 +57,8 @@ type Created struct {
 	NoLink      bool    `json:"no_link,omitempty" doc:"the info dictionary is over 16 MiB: it is not fetched by link, others need the .torrent"`
 	Existed     bool    `json:"existed,omitempty" doc:"the node had published the very same before"`
 	Report      Report  `json:"report" doc:"what a .torrent cannot carry"`
+	// Groups are the audience; none: everybody who has the link.
+	Groups []GroupRef `json:"groups,omitempty" doc:"groups whose members alone can fetch it; absent: everybody who has the link"`
 }
 
 // Report is what was found while creating that a .torrent cannot carry.

@@ -38,6 +38,8 @@ type Share struct {
 	Problem    string `json:"problem,omitempty" doc:"what stands in its way, in one line"`
 	Code       Kind   `json:"problem_code,omitempty" doc:"kind of the problem"`
 	Private    bool   `json:"private,omitempty" doc:"BEP 27: peers come from its trackers only"`
+	// Groups are the audience; none: everybody who has the link.
+	Groups []GroupRef `json:"groups,omitempty" doc:"groups whose members alone see and fetch it; absent: everybody who has the link"`
 
 	Bytes       int64 `json:"bytes" doc:"size of all files"`
 	BytesWanted int64 `json:"bytes_wanted" doc:"size of the selected files"`
@@ -77,6 +79,7 @@ type Detail struct {
 	FileList    []File          `json:"file_list" doc:"every file but padding, in piece-space order"`
 	PeerList    []Peer          `json:"peer_list" doc:"connected peers"`
 	Trackers    []TrackerStatus `json:"trackers"`
+	Locators    []LocatorStatus `json:"locators,omitempty" doc:"ways by which its peers were found, with what they yield"`
 }
 
 // File is one file of a share.
@@ -90,7 +93,10 @@ type File struct {
 
 // Peer is one connected peer of one share.
 type Peer struct {
-	Address    string  `json:"address" doc:"host:port of the other end"`
+	Address    string  `json:"address" doc:"host:port of the other end; of a member of one's groups a name for it at which nothing listens"`
+	NodeID     string  `json:"node_id,omitempty" doc:"of a member of one's groups: who it is; absent: a BitTorrent connection over TCP"`
+	NodeName   string  `json:"node_name,omitempty" doc:"what that member calls itself; data from elsewhere"`
+	How        How     `json:"how,omitempty" enum:"tcp,quic,relay" doc:"what carries it; with node_id it is encrypted and of a member"`
 	Client     string  `json:"client,omitempty" doc:"what the peer calls itself; data from elsewhere"`
 	Incoming   bool    `json:"incoming"`
 	Have       float64 `json:"have" doc:"part of the pieces it has, 0 to 1"`

@@ -28,6 +28,14 @@ type Status struct {
 	Limits     Limits `json:"limits"`
 	DiskFree   int64  `json:"disk_free" doc:"free bytes where the home lies"`
 	Memory     int64  `json:"memory" doc:"resident bytes"`
+
+	Groups   int             `json:"groups,omitempty" doc:"groups that this node is in"`
+	Members  int             `json:"members,omitempty" doc:"other nodes in them"`
+	Online   int             `json:"online,omitempty" doc:"of these, those that are connected"`
+	Reach    *Reach          `json:"reach,omitempty" doc:"how this node is reached itself"`
+	DHT      *DHTStatus      `json:"dht,omitempty" doc:"its part in the public DHT"`
+	Relay    *RelayUse       `json:"relay,omitempty" doc:"what members send through this node"`
+	Locators []LocatorStatus `json:"locators,omitempty" doc:"ways to find peers, all shares together, with what they cost and yield"`
 }
 
 // Health says whether the node is well.

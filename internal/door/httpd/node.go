@@ -30,6 +30,7 @@ type Node struct {
 	Groups   Groups   // may be nil
 	Tickets  Tickets  // may be nil; needs Groups
 	Identity Identity // may be nil
+	Reach    Reach    // may be nil; needs Groups
 }
 
 // Shares looks at shares and brings new ones in. An id is a full info hash as
@@ -52,7 +53,8 @@ type Shares interface {
 	Add(ctx context.Context, r api.AddRequest) (api.Share, error)
 	// Create publishes a path in place and returns when it is hashed and
 	// offered. progress (never nil) may be called from any goroutine, one call
-	// at a time. The end of ctx interrupts.
+	// at a time. The end of ctx interrupts. Groups of r are full ids, and nothing is left
+	// to its default but the piece length.
 	Create(ctx context.Context, r api.CreateRequest, progress func(api.Progress)) (api.Created, error)
 }
 
