@@ -30,7 +30,8 @@ type Build struct {
 	Private   bool // BEP 27; part of the info hash
 	Comment   string
 	CreatedBy string
-	Created   int64 // Unix seconds; 0 leaves it out
+	Created   int64      // Unix seconds; 0 leaves it out
+	Groups    [][32]byte // who may know of the share; none for all
 }
 
 // PlanLayout orders the files of a share, chooses the piece length if pieceLength is 0, and places every file and pad:
@@ -190,7 +191,7 @@ func (b *Build) Metainfo() (*Metainfo, error) {
 	}
 	m := &Metainfo{
 		Info: b.Info, InfoBytes: info, Trackers: b.Trackers, WebSeeds: b.WebSeeds,
-		Comment: b.Comment, CreatedBy: b.CreatedBy, Created: b.Created,
+		Comment: b.Comment, CreatedBy: b.CreatedBy, Created: b.Created, Groups: b.Groups,
 	}
 	m.planLayers()
 	n := 0

@@ -41,6 +41,7 @@ func (m *Metainfo) Bytes() []byte {
 		e.Key("piece layers")
 		m.encodeLayers(e)
 	}
+	encodeGroups(e, m.Groups)
 	encodeWebSeeds(e, m.WebSeeds)
 	e.End()
 	b, err := e.Bytes()

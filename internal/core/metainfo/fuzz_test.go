@@ -29,6 +29,8 @@ func FuzzMetainfo(f *testing.F) {
 	f.Add(torrent(v2Tree(), v2Layers()))
 	f.Add(torrent(hybridTree(), v2Layers()))
 	f.Add(enc(dict{"announce-list", list{list{"http://a/"}, list{}}, "info", v1Single(), "url-list", list{"http://w/"}}))
+	f.Add(enc(dict{"info", v1Single(), "shoal groups", list{strings.Repeat("g", 32), strings.Repeat("h", 32)}, "url-list", "http://w/"}))
+	f.Add(enc(dict{"info", v1Single(), "shoal groups", list{strings.Repeat("g", 31)}}))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		m, err := Parse(in)
 		if err != nil {
@@ -55,8 +57,11 @@ func FuzzMetainfo(f *testing.F) {
 			t.Fatal(err)
 		}
 		alone.Trackers, alone.WebSeeds = m.Trackers, m.WebSeeds
+		if alone, err = alone.WithGroups(m.Groups); err != nil {
+			t.Fatal(err)
+		}
 		again, err := Parse(alone.Bytes())
-		if err != nil || again.Hash != m.Hash || !reflect.DeepEqual(again.WebSeeds, m.WebSeeds) {
+		if err != nil || again.Hash != m.Hash || !reflect.DeepEqual(again.WebSeeds, m.WebSeeds) || !reflect.DeepEqual(again.Groups, m.Groups) {
 			t.Fatalf("written anew: %v", err)
 		}
 		checkInfo(t, m.Info)
@@ -114,6 +119,7 @@ func FuzzMagnet(f *testing.F) {
 	f.Add("magnet:?xt=urn:btih:" + hex1 + "&dn=a+b&tr=http%3A%2F%2Ft%2F&ws=http://w/&x.pe=1.2.3.4:5&x.pe=[::1]:6&so=0,2,4,6-8")
 	f.Add("magnet:?xt=urn:btmh:1220" + hex2 + "&xt=urn:btih:" + b32 + "&tr.1=udp://x:1")
 	f.Add("magnet:?xt=urn:btih:" + hex1 + "&dn=%ff%00%0a")
+	f.Add("magnet:?xt=urn:btih:" + hex1 + "&X.GROUP=" + strings.ToUpper(hex2) + "&x.group.1=" + hex2 + "&x.pe.2=a:1&so=1")
 	f.Fuzz(func(t *testing.T, in string) {
 		m, err := ParseMagnet(in)
 		if err != nil {
@@ -121,6 +127,9 @@ func FuzzMagnet(f *testing.F) {
 				t.Fatalf("not one line: %q", err)
 			}
 			return
+		}
+		if len(m.Groups) == 0 && strings.Contains(strings.ToLower(in), "&x.group=") {
+			t.Fatalf("%q is for groups and was read as public", in)
 		}
 		out := m.String()
 		if len(out) > maxMagnet {

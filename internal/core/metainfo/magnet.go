@@ -24,8 +24,9 @@ type Magnet struct {
 	Name     string // dn: as given, for showing; it is no file name
 	Trackers []string
 	WebSeeds []string
-	Peers    []string // x.pe: host:port, where peers may be met at once
-	Select   []Range  // so: the files wanted, sorted and apart from each other; none means all
+	Peers    []string   // x.pe: host:port, where peers may be met at once
+	Groups   [][32]byte // x.group: who may know of the share; none means all
+	Select   []Range    // so: the files wanted, sorted and apart from each other; none means all
 }
 
 // Magnet returns the link to a share.
@@ -34,7 +35,7 @@ func (m *Metainfo) Magnet() Magnet {
 	if m.Info.RawName != "" {
 		name = m.Info.RawName
 	}
-	return Magnet{Hash: m.Hash, Name: name, Trackers: slices.Concat(m.Trackers...), WebSeeds: m.WebSeeds}
+	return Magnet{Hash: m.Hash, Name: name, Trackers: slices.Concat(m.Trackers...), WebSeeds: m.WebSeeds, Groups: m.Groups}
 }
 
 // ParseInfoHash reads an info hash as people write it: 40 hex digits or 32 base32 characters for v1, 64 hex digits, or
@@ -98,11 +99,11 @@ func ParseMagnet(s string) (Magnet, error) {
 	return m, nil
 }
 
-// set takes one parameter. Keys may be numbered, as in tr.1.
+// set takes one parameter. Keys may be numbered, as in tr.1 and x.pe.1.
 func (m *Magnet) set(key, value string) error {
 	key = strings.ToLower(key)
-	if stem, n, ok := strings.Cut(key, "."); ok && key != "x.pe" && n != "" && strings.Trim(n, "0123456789") == "" {
-		key = stem
+	if dot := strings.LastIndexByte(key, '.'); dot >= 0 && dot+1 < len(key) && strings.Trim(key[dot+1:], "0123456789") == "" {
+		key = key[:dot]
 	}
 	switch key {
 	case "xt":
@@ -120,6 +121,8 @@ func (m *Magnet) set(key, value string) error {
 			return refuse("the peer address %.80q in the link is not host:port", value)
 		}
 		m.Peers = appendParam(m.Peers, value, maxPeers)
+	case "x.group":
+		return m.setGroup(value)
 	case "so":
 		return m.setSelect(value)
 	}
@@ -228,7 +231,7 @@ func isHostPort(s string) bool {
 	return err == nil && n > 0 && port[0] != '0' && host != ""
 }
 
-// String writes the link in its one form: hashes in hex, then dn, tr, ws, x.pe and so.
+// String writes the link in its one form: hashes in hex, then dn, tr, ws, x.pe, x.group and so.
 func (m Magnet) String() string {
 	b := []byte("magnet:?")
 	if m.Hash.HasV1() {
@@ -250,6 +253,10 @@ func (m Magnet) String() string {
 	}
 	for _, p := range m.Peers {
 		b = appendEscaped(b, "x.pe", p)
+	}
+	for _, g := range m.Groups {
+		b = append(b, "x.group="...)
+		b = append(hex.AppendEncode(b, g[:]), '&')
 	}
 	if len(m.Select) > 0 {
 		b = append(b, "so="...)

@@ -17,6 +17,7 @@ const (
 	MaxPieceLength = 512 << 20 // bytes
 	MinPieceLength = BlockSize // bytes; for v2 and hybrid, and for all that is built here
 	MaxURLs        = 1000      // trackers, and web seeds, that are kept; the rest is dropped
+	MaxGroups      = 16        // groups that a share is for; more are refused
 	maxURL         = 4096      // bytes of one of them; longer ones are dropped
 	maxNesting     = 64        // lists and dictionaries open at once
 	maxTokens      = 8_000_000 // bencoded values; a hybrid of MaxFiles with pads has about 4 million
@@ -159,8 +160,8 @@ type Info struct {
 	padding int64 // sum of the pads
 }
 
-// Metainfo is a share's description with all its hashes. It must not be changed once it is in use: WithLayers makes
-// another.
+// Metainfo is a share's description with all its hashes. It must not be changed once it is in use: WithLayers and
+// WithGroups make another.
 type Metainfo struct {
 	Info      *Info
 	InfoBytes []byte // the info dictionary exactly as it was hashed; served to peers by BEP 9
@@ -169,7 +170,8 @@ type Metainfo struct {
 	WebSeeds  []string   // BEP 19
 	Comment   string
 	CreatedBy string
-	Created   int64 // Unix seconds; 0 if not said, or before 1970 or after 9999
+	Created   int64      // Unix seconds; 0 if not said, or before 1970 or after 9999
+	Groups    [][32]byte // who may know of the share; none means all. No part of the hashes
 
 	raw    []byte  // the .torrent that this was parsed from, as long as nothing was added
 	pieces []byte  // v1 piece hashes: a view of InfoBytes

@@ -72,6 +72,7 @@ func ParseInfo(info []byte, want InfoHash) (*Metainfo, error) {
 type topKeys struct {
 	info, layers, announce, announceList, urlList bencode.Value
 	comment, comment8, createdBy, created         bencode.Value
+	groups                                        bencode.Value
 }
 
 func parseTop(top bencode.Value, raw []byte) (*Metainfo, error) {
@@ -86,6 +87,7 @@ func parseTop(top bencode.Value, raw []byte) (*Metainfo, error) {
 		{"comment.utf-8", bencode.String, &k.comment8},
 		{"created by", bencode.String, &k.createdBy},
 		{"creation date", bencode.Int, &k.created},
+		{groupsKey, bencode.List, &k.groups},
 	}); err != nil {
 		return nil, err
 	}
@@ -101,6 +103,9 @@ func parseTop(top bencode.Value, raw []byte) (*Metainfo, error) {
 		return nil, err
 	}
 	if err := m.readWebSeeds(k.urlList); err != nil {
+		return nil, err
+	}
+	if m.Groups, err = parseGroups(k.groups); err != nil {
 		return nil, err
 	}
 	m.Comment, m.CreatedBy = text(k.comment8), text(k.createdBy)
