@@ -9,18 +9,6 @@ import (
 	"time"
 )
 
-// Source says where a candidate was learnt; what is nearer to a person comes first.
-type Source uint8
-
-// The sources of candidates.
-const (
-	FromPerson  Source = iota // --peer
-	FromLink                  // the link's own x.pe
-	FromPeer                  // it dialled us and said where it listens
-	FromTracker               // BEP 3
-	FromPEX                   // BEP 11
-)
-
 // Bounds of the list of candidates.
 const (
 	maxCandidates   = 2000        // limits card: 3,000 addresses a list; more are of no use to 200 connections
