@@ -41,7 +41,7 @@ type Op uint8
 const (
 	FindNode Op = iota // Target: the K nodes closest to it
 	GetPeers           // Target; Enough
-	Announce           // Target, Port (0: the datagram's own)
+	Announce           // Target, Port (0: the datagram's own), Implied
 	GetItem            // Target, Salt
 	PutItem            // Item, CAS
 	Sample             // Target: of the nodes closest to it (BEP 51)
@@ -50,20 +50,21 @@ const (
 
 // Event is one thing that happened. Which fields mean something is said at its Kind.
 type Event struct {
-	Kind   Kind
-	Op     Op
-	Paths  uint8  // paths that share no node; 0: one, and eight if the result is suspicious
-	Port   uint16 // of our peer
-	Enough int    // the search may end when so many peers are found; 0: never
-	Handle uint64 // the driver's name of a search, not 0
-	Addr   netip.AddrPort
-	Target krpc.ID
-	Data   []byte
-	Salt   []byte
-	Nodes  []krpc.Node
-	Item   *krpc.Item // kept until the search ends, not written to
-	CAS    int64      // the item's number that is to be replaced
-	HasCAS bool
+	Kind    Kind
+	Op      Op
+	Paths   uint8  // paths that share no node; 0: one, and eight if the result is suspicious
+	Port    uint16 // of our peer
+	Implied bool   // the datagram's port is our peer's too; Port is for those who do not know that word
+	Enough  int    // the search may end when so many peers are found; 0: never
+	Handle  uint64 // the driver's name of a search, not 0
+	Addr    netip.AddrPort
+	Target  krpc.ID
+	Data    []byte
+	Salt    []byte
+	Nodes   []krpc.Node
+	Item    *krpc.Item // kept until the search ends, not written to
+	CAS     int64      // the item's number that is to be replaced
+	HasCAS  bool
 }
 
 // Why says how a search ended.

@@ -47,6 +47,7 @@ type Config struct {
 
 	Secure        bool // prefer nodes whose id fits their address and take such an id ourselves (BEP 42)
 	Diversity     bool // bound what nodes of one network may be; off for loopback and groups
+	OneHost       bool // loopback: an address is no one's own, so queries are not limited by it
 	ReadOnly      bool // answer nothing and say so (BEP 43)
 	Authenticated bool // the carrier proves who sends: no address can be forged
 

@@ -30,7 +30,7 @@ func (t *T) question(from netip.AddrPort, size int, err error) {
 		return // BEP 43
 	}
 	r := room{to: from, proven: err == nil && t.proven(from, m.ID)}
-	if !t.cfg.Authenticated && !t.guard.ask(from.Addr(), t.now) {
+	if !t.cfg.Authenticated && !t.cfg.OneHost && !t.guard.ask(from.Addr(), t.now) {
 		t.Counted.Limited++
 		return
 	}

@@ -97,6 +97,14 @@ func TestRuleRateLimit(t *testing.T) {
 		}
 	}
 	b.must(n == 600, "of five queries a second %d of 600 are answered", n)
+	d := newBench(t, Config{OneHost: true})
+	n = 0
+	for range 200 {
+		if d.ask(stranger, krpc.Message{Method: krpc.Ping}) != nil {
+			n++
+		}
+	}
+	b.must(n == 200, "on one host %d of 200 are answered", n)
 }
 
 func TestRuleRateLimitHonestAreAnswered(t *testing.T) {
@@ -277,6 +285,28 @@ func TestRuleAnnounceAgain(t *testing.T) {
 		}
 	}
 	b.must(len(times) >= 6 && len(times) <= 9, "%d announcements in two hours", len(times))
+}
+
+func TestRuleImpliedPort(t *testing.T) {
+	for _, c := range []struct {
+		port    uint16
+		implied bool
+		want    uint16
+		says    bool
+	}{{7463, true, 7463, true}, {7463, false, 7463, false}, {0, false, 1, true}} {
+		b := newBench(t, Config{})
+		n := 0
+		b.tell = func(q *krpc.Message, a netip.AddrPort, r *krpc.Message) {
+			r.Token = []byte("x")
+			if q.Method == krpc.AnnouncePeer {
+				n++
+				b.must(q.Port == c.want && q.ImpliedPort == c.says, "port %d, implied %t", q.Port, q.ImpliedPort)
+			}
+		}
+		b.meet(some(1, 1))
+		b.find(Event{Op: Announce, Target: id(1, 2), Port: c.port, Implied: c.implied})
+		b.must(n == 1, "%d announcements", n)
+	}
 }
 
 func TestRuleEnough(t *testing.T) {

@@ -149,7 +149,7 @@ func (t *T) put(l *lookup, i int) bool {
 	m := &t.msg
 	m.Token = c.token
 	if l.Op == Announce {
-		m.Method, m.Target, m.Port, m.ImpliedPort = krpc.AnnouncePeer, l.Target, l.Port, l.Port == 0
+		m.Method, m.Target, m.Port, m.ImpliedPort = krpc.AnnouncePeer, l.Target, l.Port, l.Implied || l.Port == 0
 		if l.Port == 0 {
 			m.Port = 1 // of no meaning, but some demand one
 		}
