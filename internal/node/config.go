@@ -20,11 +20,17 @@ import (
 // limits, is its doc tag; docs/config.md is made from the same tags. What a flag
 // sets wins over the file.
 type Config struct {
+	Node    NodeConfig    `toml:"node" doc:"What others see of this node."`
 	Network NetworkConfig `toml:"network" doc:"How far the node reaches and on what."`
 	API     APIConfig     `toml:"api" doc:"The door for browsers and programs; only up and demo open it."`
 	Limits  LimitsConfig  `toml:"limits" doc:"Bandwidth of the whole node. K, M, G are powers of 1000; Ki, Mi, Gi of 1024.\nWhat shoal limit sets is remembered and wins over this."`
 	Disk    DiskConfig    `toml:"disk" doc:"Where data is written."`
 	Log     LogConfig     `toml:"log" doc:"What the node writes to standard error."`
+}
+
+// NodeConfig is the section [node].
+type NodeConfig struct {
+	Name string `toml:"name" doc:"What this node is called to members of its groups, at most 64 bytes; empty: the name of this machine."`
 }
 
 // NetworkConfig is the section [network].
@@ -36,6 +42,13 @@ type NetworkConfig struct {
 	ConnectionsPerShare int    `toml:"connections_per_share" doc:"Most connections to peers of one share, 1 to 10000; one to an address, except in scope loopback."`
 	HalfOpen            int    `toml:"half_open" doc:"Most connections being opened at a time, 1 to 1000."`
 	UploadSlots         int    `toml:"upload_slots" doc:"Peers of one share that are sent data at a time, 1 to 1000."`
+
+	DHT       bool     `toml:"dht" doc:"Find peers of public shares in the public DHT (Mainline), and help others to; scope internet only. Shares for groups are never named there."`
+	Bootstrap []string `toml:"bootstrap" doc:"Where the DHT is entered when no node of an earlier run answers, as host:port (at most 32)."`
+	LAN       bool     `toml:"lan" doc:"Find nodes and peers on the local network, and be found there (multicast); never in scope loopback."`
+	MapPort   bool     `toml:"map_port" doc:"Ask the router to pass the port on to this node (UPnP, NAT-PMP); scope internet only."`
+	External  []string `toml:"external" doc:"Addresses at which you know this node to be reached from outside, as IP or IP:PORT (at most 8), such as those of a port that you mapped yourself."`
+	Relay     SizeText `toml:"relay" doc:"Bytes a day that members of its groups may send through this node to each other, such as \"10G\"; \"0\": none. Strangers never may."`
 }
 
 // APIConfig is the section [api].
@@ -107,9 +120,11 @@ func (r ReserveText) Bytes(total int64) int64 {
 // DefaultConfig is what holds where the file says nothing.
 func DefaultConfig() Config {
 	return Config{
-		Network: NetworkConfig{Scope: Internet, Port: 7463, Connections: 200, ConnectionsPerShare: 80, HalfOpen: 24, UploadSlots: 8},
-		API:     APIConfig{Port: 7462, Hosts: []string{}},
-		Disk:    DiskConfig{Reserve: ReserveAuto, OpenFiles: 256},
+		Network: NetworkConfig{Scope: Internet, Port: 7463, Connections: 200, ConnectionsPerShare: 80, HalfOpen: 24, UploadSlots: 8,
+			DHT: true, LAN: true, MapPort: true, External: []string{}, Relay: 10e9,
+			Bootstrap: []string{"router.bittorrent.com:6881", "dht.transmissionbt.com:6881", "dht.libtorrent.org:25401"}},
+		API:  APIConfig{Port: 7462, Hosts: []string{}},
+		Disk: DiskConfig{Reserve: ReserveAuto, OpenFiles: 256},
 	}
 }
 
@@ -208,7 +223,7 @@ func (c *Config) invalid() (key, why string) {
 			return "api.hosts", fmt.Sprintf("%q is no host name", api.Safe(h))
 		}
 	}
-	return "", ""
+	return c.invalidNode()
 }
 
 // ConfigKeys lists every key, as section.key, in the order of the file.

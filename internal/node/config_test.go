@@ -2,9 +2,11 @@ package node
 
 import (
 	"flag"
+	"net/netip"
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,10 +73,13 @@ down = "unlimited"
 reserve = "2GiB"
 [log]
 level = "debug"
+[node]
+name = "the attic"
 `
 	c, err := ParseConfig([]byte(good))
 	if err != nil || c.Network.Scope != LAN || c.Network.Port != 0 || c.Limits.Up != 20_000_000 || c.Limits.Down != 0 ||
-		c.Disk.Reserve != 2<<30 || len(c.API.Hosts) != 2 || c.Network.Connections != 200 || c.Log.Level.String() != "DEBUG" {
+		c.Disk.Reserve != 2<<30 || len(c.API.Hosts) != 2 || c.Network.Connections != 200 || c.Log.Level.String() != "DEBUG" ||
+		c.NodeName("host") != "the attic" || !c.Network.DHT || c.Network.Relay != 10_000_000_000 {
 		t.Fatalf("%+v %v", c, err)
 	}
 	for _, tc := range []struct{ text, line, says string }{
@@ -92,6 +97,12 @@ level = "debug"
 		{"[disk]\nreserve = \"much\"\n", "2", "not a size"},
 		{"[disk]\nopen_files = 1\n", "2", "between 16 and 10000"},
 		{"[api]\nhosts = [\"*\"]\n", "2", "no host name"},
+		{"[node]\nname = \" attic\"\n", "2", "64 bytes"},
+		{"[network]\nbootstrap = [\"192.0.2.1:6881\", \"box\"]\n", "2", "host:port"},
+		{"[network]\nexternal = [\"box.example:7463\"]\n", "2", "IP or IP:PORT"},
+		{"[network]\nexternal = [\"127.0.0.1\"]\n", "2", "from outside"},
+		{"[network]\nrelay = \"much\"\n", "2", "not a size"},
+		{"[network]\ndht = \"yes\"\n", "2", `"network.dht"`},
 		{"[log]\nlevel = \"loud\"\n", "2", `"log.level"`},
 		{"[network]\nport = 1\nport = 2\n", "3", "port"},
 		{"[network\n", "2", "expected"},
@@ -113,6 +124,37 @@ func TestReserve(t *testing.T) {
 	}{{ReserveAuto, 10 << 30, 1 << 30}, {ReserveAuto, 100 << 30, 5 << 30}, {0, 100 << 30, 0}, {7, 1, 7}} {
 		if got := tc.r.Bytes(tc.total); got != tc.want {
 			t.Errorf("%d of %d: %d, want %d", tc.r, tc.total, got, tc.want)
+		}
+	}
+}
+
+func TestNodeName(t *testing.T) {
+	for host, want := range map[string]string{"attic": "attic", "": "node", "attic.home.example": "attic", " \x1b ": "node",
+		strings.Repeat("ä", 40): strings.Repeat("ä", 32), strings.Repeat("x", 63) + "ä": strings.Repeat("x", 63)} {
+		if got := DefaultConfig().NodeName(host); got != want {
+			t.Errorf("%q: %q, want %q", host, got, want)
+		}
+	}
+}
+
+func TestExternalAddrs(t *testing.T) {
+	c, err := ParseConfig([]byte("[network]\nport = 1000\nexternal = [\"203.0.113.7\", \"[2001:db8::7]:5\", \"2001:db8::8\", \"10.0.0.1:7\"]\n"))
+	want := []netip.AddrPort{netip.MustParseAddrPort("203.0.113.7:1000"), netip.MustParseAddrPort("[2001:db8::7]:5"),
+		netip.MustParseAddrPort("[2001:db8::8]:1000"), netip.MustParseAddrPort("10.0.0.1:7")}
+	if got := c.Network.ExternalAddrs(1000); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v %v", got, err)
+	}
+}
+
+func TestSizeText(t *testing.T) {
+	for text, want := range map[string]SizeText{"10G": 10e9, "0": 0, "1500M": 1.5e9, "1Ki": 1024, "1024": 1024} {
+		var s SizeText
+		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
+			t.Errorf("%s: %d %v", text, s, err)
+		}
+		again, _ := s.MarshalText()
+		if err := s.UnmarshalText(again); err != nil || s != want {
+			t.Errorf("%d is written %q", want, again)
 		}
 	}
 }

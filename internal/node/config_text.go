@@ -3,6 +3,7 @@ package node
 import (
 	"encoding"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"strings"
 )
@@ -66,7 +67,10 @@ func tomlValue(v reflect.Value) string {
 		if err != nil {
 			return `""`
 		}
-		return fmt.Sprintf("%q", strings.ToLower(string(text)))
+		if v.Type() == reflect.TypeFor[slog.Level]() {
+			return fmt.Sprintf("%q", strings.ToLower(string(text)))
+		}
+		return fmt.Sprintf("%q", text)
 	}
 	switch v.Kind() {
 	case reflect.String:
