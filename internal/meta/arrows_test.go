@@ -21,6 +21,7 @@ var rooms = []struct {
 	{"internal/door/cli", []string{"internal/door/api"}},
 	{"internal/interop", []string{"bench"}},
 	{"internal/fault", []string{"bench", "internal/core"}},
+	{"internal/lab", []string{"bench", "internal/core"}},
 	{"internal/meta", nil},
 	{"bench", []string{"internal/core"}},
 }
