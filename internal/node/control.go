@@ -91,7 +91,7 @@ func (n *Node) Status(context.Context) api.Status {
 		s.DownRate += api.Rate(st.DownRate)
 		s.UpRate += api.Rate(st.UpRate)
 	}
-	s.Downloaded, s.Uploaded = n.engine.Moved()
+	s.Downloaded, s.Uploaded = n.engine.Payload()
 	up, down := n.engine.Limits()
 	s.Limits = api.Limits{Up: api.Rate(up), Down: api.Rate(down)}
 	s.DiskFree, _, _ = store.Free(n.opts.Home.Dir)

@@ -427,5 +427,5 @@ func (e *Engine) Penalties() map[string]int64 { return e.reasons.All() }
 // Conns is the number of connections.
 func (e *Engine) Conns() int { return int(e.nConns.Load()) }
 
-// Moved is the payload received and sent since the engine began.
-func (e *Engine) Moved() (down, up int64) { return e.movedDown.Load(), e.movedUp.Load() }
+// Payload is what was received and sent of it since the engine began, in bytes.
+func (e *Engine) Payload() (down, up int64) { return e.movedDown.Load(), e.movedUp.Load() }

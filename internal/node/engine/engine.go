@@ -15,6 +15,7 @@ import (
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/adapter/tracker"
+	"shoal/internal/core/group"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/announce"
 	"shoal/internal/node/intake"
@@ -44,6 +45,11 @@ type Config struct {
 	Up, Down      int64                   // bytes a second, 0 = no limit
 	OpenFiles     int                     // most files of shares open at a time, 0 = 256
 	ParkAfter     time.Duration           // quiet time after which a share is parked, 0 = 1 s
+
+	Locators []Locator                           // ways to find peers and be found, besides trackers and peers' own word
+	Member   func(g group.ID, a netip.Addr) bool // is that overlay address of a member; must not block. nil: nobody is
+	DHTNode  func(netip.AddrPort)                // told of DHT nodes that peers name (BEP 5); must not block
+	DHTPort  uint16                              // of our own, told to peers; 0: none
 }
 
 // Engine runs all shares of a node.

@@ -2,7 +2,15 @@ package engine
 
 import (
 	"shoal/internal/core/swarm/candidates"
+	"shoal/internal/node/locate"
 	"shoal/internal/node/record"
+)
+
+// Ways of finding peers, as package locate says them.
+type (
+	Locator = locate.Locator
+	Offer   = locate.Offer
+	Cost    = locate.Cost
 )
 
 // What is told of shares: package record says what it means.

@@ -51,3 +51,12 @@ type Cost struct {
 	Questions int64 // asked of others
 	Bytes     int64 // sent and received, headers of the carrier apart
 }
+
+// Yield is what the candidates of one source brought.
+type Yield struct {
+	Source    candidates.Source
+	Found     int64 // addresses that were new and may be dialled
+	Dialled   int64
+	Connected int64
+	Bytes     int64 // of blocks that were accepted
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"shoal/internal/adapter/store"
+	"shoal/internal/core/group"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/node/files"
 )
@@ -20,7 +21,8 @@ type Spec struct {
 	Peers      []string      // host:port to try first
 	Sequential bool
 	Paused     bool
-	Up, Down   int64 // bytes a second, 0 = no limit
+	Up, Down   int64      // bytes a second, 0 = no limit
+	Groups     []group.ID // who may see it; none: everybody
 
 	Looked chan struct{} // of a new share: closed, and nil, when its files were looked at
 }

@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"shoal/internal/adapter/store"
+	"shoal/internal/core/group"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/node/announce"
 	"shoal/internal/node/link"
+	"shoal/internal/node/locate"
 )
 
 // State says what a share is doing.
@@ -49,7 +51,12 @@ type Status struct {
 	Seconds                  float64 // from Add, or this start, to the last verified piece
 	Sources                  []Source
 	Link                     string
+	Groups                   []group.ID // who may see it; none: everybody
+	Yield                    []Yield    // since the engine began, by source
 }
+
+// Yield is what candidates of one source brought.
+type Yield = locate.Yield
 
 // Source is a peer that gave data.
 type Source = link.Source
