@@ -49,6 +49,7 @@ type Row struct {
 	DownLimit  int64     `json:"down_limit,omitempty"`
 	Select     []string  `json:"select,omitempty"` // globs; empty for everything
 	Peers      []string  `json:"peers,omitempty"`  // addresses given by hand
+	Groups     []string  `json:"groups,omitempty"` // whose members may know of it, ids in hex; empty for all
 	// What is shown of a share whose metainfo is not in memory.
 	Bytes    int64 `json:"bytes,omitempty"` // of all files
 	Files    int   `json:"files,omitempty"`
@@ -64,7 +65,7 @@ type Catalog struct {
 	path string
 }
 
-const schemaVersion = 1
+const schemaVersion = 2
 
 // besides are the names, after the database's own, of what SQLite keeps to end or undo
 // what a kill cut short.
@@ -83,14 +84,20 @@ CREATE TABLE share (
   up_limit INTEGER NOT NULL, down_limit INTEGER NOT NULL,
   selected TEXT NOT NULL, peers TEXT NOT NULL,
   bytes INTEGER NOT NULL, files INTEGER NOT NULL, pieces INTEGER NOT NULL,
-  private INTEGER NOT NULL, trackers INTEGER NOT NULL
+  private INTEGER NOT NULL, trackers INTEGER NOT NULL,
+  groups TEXT NOT NULL DEFAULT '[]'
 );
 CREATE TABLE resume (id TEXT PRIMARY KEY NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
 `
 
+// migrations[v-1] makes a database of version v one of version v+1.
+var migrations = [schemaVersion - 1]string{
+	"ALTER TABLE share ADD COLUMN groups TEXT NOT NULL DEFAULT '[]'",
+}
+
 const columns = `id, v1, v2, name, dir, base, link, in_place, paused, complete, seed, sequential,
  added, completed, uploaded, downloaded, wasted, up_limit, down_limit, selected, peers,
- bytes, files, pieces, private, trackers`
+ bytes, files, pieces, private, trackers, groups`
 
 // Open opens the database at path, making it if it is not there. A kill
 // at any moment, also during the first start, leaves one that opens.
@@ -126,7 +133,8 @@ func dial(path, mode string) (*Catalog, error) {
 }
 
 // start judges the schema before anything is written, and makes it if the
-// database is empty.
+// database is empty. One of an earlier version is brought to this one: a kill
+// leaves one or the other.
 func (c *Catalog) start() error {
 	version, err := c.version()
 	if err != nil {
@@ -138,16 +146,29 @@ func (c *Catalog) start() error {
 	if _, err := c.db.Exec("PRAGMA journal_mode=WAL"); err != nil {
 		return err
 	}
-	if version == schemaVersion {
+	switch version {
+	case schemaVersion:
 		return nil
+	case 0:
+		return c.within(func(tx *sql.Tx) error {
+			return execAll(tx, schema, fmt.Sprint("INSERT INTO schema VALUES (", schemaVersion, ")"))
+		})
 	}
 	return c.within(func(tx *sql.Tx) error {
-		if _, err := tx.Exec(schema); err != nil {
+		if err := execAll(tx, migrations[version-1:]...); err != nil {
 			return err
 		}
-		_, err := tx.Exec("INSERT INTO schema VALUES (?)", schemaVersion)
-		return err
+		return execAll(tx, fmt.Sprint("UPDATE schema SET version = ", schemaVersion))
 	})
+}
+
+func execAll(tx *sql.Tx, statements ...string) error {
+	for _, q := range statements {
+		if _, err := tx.Exec(q); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // version reads the schema's number: 0 for an empty database.
@@ -223,7 +244,10 @@ func databaseKind(err error) error {
 }
 
 // Shares lists all rows, the oldest first.
-func (c *Catalog) Shares() ([]Row, error) {
+func (c *Catalog) Shares() ([]Row, error) { return c.shares(columns) }
+
+// shares reads rows whose columns are named as in columns; earlier versions lack some.
+func (c *Catalog) shares(columns string) ([]Row, error) {
 	rows, err := c.db.Query("SELECT " + columns + " FROM share ORDER BY added, id")
 	if err != nil {
 		return nil, c.fail("read", err)
@@ -242,12 +266,16 @@ func (c *Catalog) Shares() ([]Row, error) {
 
 func scan(rows *sql.Rows) (r Row, err error) {
 	var added, completed int64
-	var selected, peers string
+	var selected, peers, groups string
 	err = rows.Scan(&r.ID, &r.V1, &r.V2, &r.Name, &r.Dir, &r.Base, &r.Link, &r.InPlace, &r.Paused, &r.Complete,
 		&r.Seed, &r.Sequential, &added, &completed, &r.Uploaded, &r.Downloaded, &r.Wasted, &r.UpLimit, &r.DownLimit,
-		&selected, &peers, &r.Bytes, &r.Files, &r.Pieces, &r.Private, &r.Trackers)
+		&selected, &peers, &r.Bytes, &r.Files, &r.Pieces, &r.Private, &r.Trackers, &groups)
 	if err == nil {
-		err = errors.Join(json.Unmarshal([]byte(selected), &r.Select), json.Unmarshal([]byte(peers), &r.Peers))
+		err = errors.Join(json.Unmarshal([]byte(selected), &r.Select), json.Unmarshal([]byte(peers), &r.Peers),
+			json.Unmarshal([]byte(groups), &r.Groups), checkGroups(r.Groups))
+	}
+	if err == nil && r.Groups == nil {
+		err = errors.New("its audience is unknown")
 	}
 	if err != nil {
 		return r, fmt.Errorf("%w: row %.64q: %v", ErrDamaged, r.ID, err)
@@ -257,6 +285,9 @@ func scan(rows *sql.Rows) (r Row, err error) {
 	}
 	if len(r.Peers) == 0 {
 		r.Peers = nil
+	}
+	if len(r.Groups) == 0 {
+		r.Groups = nil
 	}
 	r.Added, r.Completed = fromUnix(added), fromUnix(completed)
 	return r, nil
@@ -301,10 +332,13 @@ func putRows(tx *sql.Tx, rows []Row) error {
 		if r.ID == "" {
 			return errors.New("a row needs an ID")
 		}
+		if err := checkGroups(r.Groups); err != nil {
+			return err
+		}
 		_, err := put.Exec(r.ID, r.V1, r.V2, r.Name, r.Dir, r.Base, r.Link, r.InPlace, r.Paused, r.Complete,
 			r.Seed, r.Sequential, toUnix(r.Added), toUnix(r.Completed), r.Uploaded, r.Downloaded, r.Wasted,
 			r.UpLimit, r.DownLimit, list(r.Select), list(r.Peers),
-			r.Bytes, r.Files, r.Pieces, r.Private, r.Trackers)
+			r.Bytes, r.Files, r.Pieces, r.Private, r.Trackers, list(r.Groups))
 		if err != nil {
 			return err
 		}

@@ -48,6 +48,7 @@ func sampleRow(n int) Row {
 		Link: "magnet:?xt=x", InPlace: true, Paused: true, Complete: true, Seed: true, Sequential: true,
 		Added: time.Unix(int64(1000+n), 0).UTC(), Completed: time.Unix(3000, 0).UTC(), Uploaded: 1 << 40, Downloaded: 2, Wasted: 3,
 		UpLimit: 4, DownLimit: 5, Select: []string{"*.go", "a,b"}, Peers: []string{"127.0.0.1:1"},
+		Groups: []string{strings.Repeat("0a", 32), strings.Repeat("b1", 32)},
 	}
 }
 

@@ -7,8 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"shoal/internal/adapter/store/disk"
+	"shoal/internal/core/metainfo"
 )
 
 // Kinds of Problem.
@@ -18,6 +21,7 @@ const (
 	ProblemResume   = "resume"   // a resume state is damaged or of wrong size
 	ProblemUnlisted = "unlisted" // damaged, and in the torrents folder but not in the catalog
 	ProblemFolder   = "folder"   // the folder of a share's content is missing
+	ProblemAudience = "audience" // the catalog says that a share is for others than the torrents folder says
 )
 
 // Problem is one thing that is wrong with a home.
@@ -151,7 +155,11 @@ func (k *checkup) read(c *Catalog) error {
 	if err := c.quickCheck(); err != nil {
 		return c.fail("check", err)
 	}
-	rows, err := c.Shares()
+	have := columns
+	if version == 1 { // Open will bring it up to date; nothing is written here
+		have = strings.TrimSuffix(columns, "groups") + "'[]'"
+	}
+	rows, err := c.shares(have)
 	if err != nil {
 		return err
 	}
@@ -227,19 +235,39 @@ func (k *checkup) resume(id string, data []byte) string {
 func (k *checkup) shares() {
 	for _, id := range k.order {
 		r := k.rows[id]
-		if _, err := LoadTorrent(k.torrents, id); err != nil && (r.Link == "" || !errors.Is(err, os.ErrNotExist)) {
+		m, err := LoadTorrent(k.torrents, id)
+		if err != nil && (r.Link == "" || !errors.Is(err, os.ErrNotExist)) {
 			k.found(Problem{
 				Kind: ProblemTorrent, ID: id, Path: filepath.Join(k.torrents, id+torrentExt), Detail: err.Error(),
 				Repair: "put the .torrent aside and drop the share from the catalog; its content stays where it is",
 			})
 			continue
 		}
+		k.audience(r, m)
 		if fi, err := os.Stat(r.Dir); err != nil || !fi.IsDir() {
 			k.found(Problem{
 				Kind: ProblemFolder, ID: id, Path: r.Dir, Detail: "the folder of the share's content is missing",
 			})
 		}
 	}
+}
+
+// audience holds a row against the torrents folder. An ID.share that cannot be read has no
+// say: it comes into use only when the database is lost, and then the share is lost with it.
+func (k *checkup) audience(r Row, m *metainfo.Metainfo) {
+	p := Problem{Kind: ProblemAudience, ID: r.ID, Path: filepath.Join(k.torrents, r.ID+shareExt)}
+	share, unread := readShare(k.torrents, r.ID)
+	switch known := unread == nil && share.checkAudience(m) == nil; {
+	case known && !slices.Equal(share.Groups, r.Groups):
+		p.Detail = fmt.Sprintf("it is for %d groups, in the catalog for %d or for others (0: all)", len(share.Groups), len(r.Groups))
+		p.Repair = "have the catalog say what the torrents folder says"
+	case !known && r.checkAudience(m) != nil:
+		p.Detail = r.checkAudience(m).Error()
+		p.Repair = "put the share's files aside and drop it from the catalog; its content stays where it is"
+	default:
+		return
+	}
+	k.found(p)
 }
 
 // unlisted finds shares in the torrents folder that are neither in the catalog nor fit to
@@ -303,6 +331,12 @@ func repairOne(path, torrents string, p Problem) error {
 	case ProblemResume:
 		_, err = c.db.Exec("DELETE FROM resume WHERE id = ?", p.ID)
 		return c.fail("repair", err)
+	case ProblemAudience:
+		if r, lost := rowFromTorrent(torrents, p.ID); lost == nil {
+			_, err = c.db.Exec("UPDATE share SET groups = ? WHERE id = ?", list(r.Groups), p.ID)
+			return c.fail("repair", err)
+		}
+		fallthrough
 	case ProblemTorrent:
 		if err := putAside(torrents, p.ID); err != nil {
 			return err

@@ -6,11 +6,15 @@ import (
 	"shoal/internal/core/metainfo"
 )
 
-// Describe fills in what a metainfo tells of its share.
+// Describe fills in what a metainfo tells of its share. The audience stays as it is if the
+// metainfo names none: metadata that came after a link never does.
 func (r *Row) Describe(m *metainfo.Metainfo) {
 	r.SetHash(m.Hash)
 	r.Name, r.Link = m.Info.Name, ""
 	r.Bytes, r.Pieces, r.Private, r.Trackers = m.Info.Bytes(), m.Info.NumPieces(), m.Info.Private, len(m.Trackers) > 0
+	if len(m.Groups) > 0 {
+		r.SetGroups(m.Groups)
+	}
 	r.Files = 0
 	for i := range m.Info.Files {
 		if !m.Info.Files[i].Pad {

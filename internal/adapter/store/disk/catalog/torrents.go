@@ -28,7 +28,7 @@ const (
 // flushed and then renamed, so that it is whole or absent whatever happens. A
 // .torrent that is there already is not written again.
 func SaveTorrent(dir string, m *metainfo.Metainfo, r Row) error {
-	if err := checkID(r.ID); err != nil {
+	if err := errors.Join(checkID(r.ID), checkGroups(r.Groups)); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -226,20 +226,41 @@ func RowsFromTorrents(dir string) ([]Row, []Problem) {
 }
 
 func rowFromTorrent(dir, id string) (Row, *Problem) {
-	p := filepath.Join(dir, id+shareExt)
-	lost := func(path string, err error) (Row, *Problem) {
-		return Row{}, &Problem{Kind: ProblemTorrent, ID: id, Path: path, Detail: err.Error()}
+	r, err := readShare(dir, id)
+	if err != nil {
+		return Row{}, &Problem{Kind: ProblemTorrent, ID: id, Path: filepath.Join(dir, id+shareExt), Detail: err.Error()}
 	}
-	var r Row
+	m, err := LoadTorrent(dir, id)
+	if errors.Is(err, os.ErrNotExist) && r.Link != "" {
+		err = nil
+	}
+	if err == nil {
+		err = r.checkAudience(m)
+	}
+	if err != nil {
+		return Row{}, &Problem{Kind: ProblemTorrent, ID: id, Path: filepath.Join(dir, id+torrentExt), Detail: err.Error()}
+	}
+	return r, nil
+}
+
+// readShare reads an ID.share. A key that is not known is damage: it may have been the one
+// that said who the share is for.
+func readShare(dir, id string) (r Row, err error) {
+	p := filepath.Join(dir, id+shareExt)
 	b, err := readBounded(p, maxShare)
 	if err != nil {
-		return lost(p, err)
+		return r, err
 	}
-	if err := json.Unmarshal(b, &r); err != nil || r.ID != id {
-		return lost(p, errors.Join(ErrDamaged, err))
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err = d.Decode(&r); err == nil {
+		err = checkGroups(r.Groups)
 	}
-	if _, err := LoadTorrent(dir, id); err != nil && (r.Link == "" || !errors.Is(err, os.ErrNotExist)) {
-		return lost(filepath.Join(dir, id+torrentExt), err)
+	if _, end := d.Token(); err == nil && (r.ID != id || end != io.EOF) {
+		err = errors.New("it is not the row of this share alone")
+	}
+	if err != nil {
+		return r, &disk.Error{Op: "read", Path: p, Kind: ErrDamaged, Err: err}
 	}
 	return r, nil
 }
