@@ -12,12 +12,61 @@ import (
 
 // How members are sought.
 const (
-	wantMembers = 32 // connected: beyond that nobody is dialled
-	maxDialing  = 4
-	dialFirst   = time.Second
-	dialMost    = 5 * time.Minute
+	wantMembers = 64 // connected: beyond that nobody is dialled
+	maxDialing  = 8
+	dialFirst   = 2 * time.Second
+	dialMost    = 10 * time.Minute
+	dialSoon    = 8 * time.Second // most for one that is missed
 	dialTime    = 20 * time.Second
 )
+
+// Wish is how much a connection to a member is wanted.
+type Wish struct {
+	Worth  int64 // where not all can be had, those of more worth come first
+	Missed bool  // something waits for it: it is tried again soon, however often that failed
+}
+
+// Seek dials members that are not connected at once, however long they have not been found:
+// there is a new address, or a reason to look again. Without names it is for all.
+func (s *Service) Seek(ids ...ident.NodeID) {
+	s.do(func() {
+		now := time.Now()
+		if len(ids) == 0 {
+			for _, d := range s.dials {
+				d.fails, d.due = 0, now
+			}
+		}
+		for _, id := range ids {
+			if !s.Known(id) || s.peers[id] != nil {
+				continue
+			}
+			if d := s.dials[id]; d != nil {
+				d.fails, d.due = 0, now
+			} else {
+				s.dials[id] = &dial{due: now}
+			}
+		}
+		s.dialAt = now
+	})
+}
+
+// Where are the addresses at which a member was reached, or says that it is.
+func (s *Service) Where(id ident.NodeID) (all []group.Address) {
+	s.do(func() { all = s.addrs(id) })
+	return all
+}
+
+// addrs are the addresses of a member in all groups. Owner only.
+func (s *Service) addrs(id ident.NodeID) (all []group.Address) {
+	for _, g := range s.look().shared[id] {
+		for _, a := range s.books[g].addrs(id) {
+			if !slices.Contains(all, a) && len(all) < 2*group.MaxAddrs {
+				all = append(all, a)
+			}
+		}
+	}
+	return all
+}
 
 // dial is the state of seeking one member. Owner only.
 type dial struct {
@@ -28,7 +77,7 @@ type dial struct {
 
 // startDials dials members that are not connected and tells when it wants to be called
 // again. Members of groups of which nobody is connected come first, then those that failed
-// the least.
+// the least, then those of more worth.
 func (s *Service) startDials(now time.Time) time.Time {
 	if s.dialAt.After(now) {
 		return s.dialAt
@@ -48,6 +97,10 @@ func (s *Service) startDials(now time.Time) time.Time {
 	lonely := func(id ident.NodeID) bool {
 		return slices.ContainsFunc(shown.shared[id], func(g group.ID) bool { return !here[g] })
 	}
+	worth := make(map[ident.NodeID]int64, len(due))
+	for _, id := range due {
+		worth[id] = s.wish(id).Worth
+	}
 	slices.SortFunc(due, func(a, b ident.NodeID) int {
 		if x, y := lonely(a), lonely(b); x != y {
 			if x {
@@ -55,12 +108,19 @@ func (s *Service) startDials(now time.Time) time.Time {
 			}
 			return 1
 		}
-		return cmp.Or(cmp.Compare(s.dials[a].fails, s.dials[b].fails), s.dials[a].due.Compare(s.dials[b].due), slices.Compare(a[:], b[:]))
+		return cmp.Or(cmp.Compare(s.dials[a].fails, s.dials[b].fails), cmp.Compare(worth[b], worth[a]), s.dials[a].due.Compare(s.dials[b].due), slices.Compare(a[:], b[:]))
 	})
 	for _, id := range due[:max(0, min(len(due), maxDialing-s.dialing, wantMembers-connected-s.dialing))] {
-		s.dial(id, shown.shared[id])
+		s.dial(id)
 	}
 	return s.dialAt
+}
+
+func (s *Service) wish(id ident.NodeID) Wish {
+	if s.cfg.Wish == nil {
+		return Wish{}
+	}
+	return s.cfg.Wish(id)
 }
 
 // due are the members that may be dialled now; it notes when the next may be.
@@ -89,18 +149,10 @@ func (s *Service) due(now time.Time) (due []ident.NodeID) {
 }
 
 // dial seeks one member.
-func (s *Service) dial(id ident.NodeID, of []group.ID) {
-	d := s.dials[id]
+func (s *Service) dial(id ident.NodeID) {
+	d, addrs := s.dials[id], s.addrs(id)
 	d.busy = true
 	s.dialing++
-	var addrs []group.Address
-	for _, g := range of {
-		for _, a := range s.books[g].addrs(id) {
-			if !slices.Contains(addrs, a) && len(addrs) < 2*group.MaxAddrs {
-				addrs = append(addrs, a)
-			}
-		}
-	}
 	s.workers.Go(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, dialTime)
 		defer cancel()
@@ -108,12 +160,15 @@ func (s *Service) dial(id ident.NodeID, of []group.ID) {
 		s.do(func() {
 			s.dialing--
 			d.busy = false
-			wait := dialFirst << min(d.fails, 16)
-			if err == nil { // Connected has been called, or will be: else try again later
+			wait, most := dialFirst<<min(d.fails, 16), dialMost
+			switch {
+			case err == nil: // Connected has been called, or will be: else try again later
 				wait = dialMost
+			case s.wish(id).Missed:
+				most = dialSoon
 			}
 			d.fails++
-			d.due = time.Now().Add(s.jitter(min(wait, dialMost)))
+			d.due = time.Now().Add(s.jitter(min(wait, most)))
 			s.dialAt = time.Now()
 		})
 	})

@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func TestBackOff(t *testing.T) {
 			t.Errorf("%d tries in the first minute", n)
 		}
 		tries(30 * time.Minute)
-		if n := tries(time.Hour); n < 9 || n > 17 {
+		if n := tries(time.Hour); n < 4 || n > 9 {
 			t.Errorf("%d tries in an hour", n)
 		}
 		b.start()
@@ -38,6 +39,41 @@ func TestBackOff(t *testing.T) {
 			d, _ := a.Show("home")
 			return d.Online == 1
 		})
+	})
+}
+
+// Who looks for somebody again, and who is missed, is sought soon, however often that failed.
+func TestSeekAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b := w.add(0), w.add(1)
+		a.create("home")
+		b.join(a, "home", group.Member)
+		w.agree(5*time.Second, "home", "ab", a, b)
+		dials := func() int { w.mu.Lock(); defer w.mu.Unlock(); return a.dials }
+		<-time.After(5 * time.Second)
+		b.stop()
+		<-time.After(time.Hour)
+		for _, who := range [][]ident.NodeID{{b.id}, nil} {
+			before := dials()
+			a.Seek(who...)
+			w.within(time.Millisecond, "a try at once", func() bool { return dials() == before+1 })
+		}
+		var missed atomic.Bool
+		a.do(func() { a.cfg.Wish = func(ident.NodeID) Wish { return Wish{Missed: missed.Load()} } })
+		<-time.After(time.Hour)
+		missed.Store(true)
+		a.Seek()
+		<-time.After(time.Minute)
+		before := dials()
+		if <-time.After(10 * time.Minute); dials()-before < 60 {
+			t.Errorf("%d tries in ten minutes", dials()-before)
+		}
+		if at := a.Where(b.id); len(at) != 1 || at[0] != b.addr {
+			t.Errorf("it is at %v", at)
+		}
+		if id, ok := a.NodeAt(b.id.Addr().Addr()); !ok || id != b.id {
+			t.Error("not found by its overlay address")
+		}
 	})
 }
 

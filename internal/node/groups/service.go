@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -43,13 +44,16 @@ type Net interface {
 	Addrs() []group.Address
 }
 
-// Config is what a Service needs. All of it is required.
+// Config is what a Service needs. All of it is required but Wish.
 type Config struct {
 	Key  ident.Key
 	Name string     // what this node is called where it joins: group.NameFits
 	Dir  string     // folder of the groups, made if missing
 	Net  Net        // may be set until Run
 	Rand *rand.Rand // for jitter; secrets come from the system
+	// Wish is how much a member's connection is wanted; nil: all alike. It must not wait, nor
+	// call the Service, looks at who is a member apart (Known, Shared, Member, Mine).
+	Wish func(ident.NodeID) Wish
 }
 
 // Service is one node's groups. Its methods may be called from any goroutine until Close,
@@ -84,6 +88,8 @@ type Service struct {
 type picture struct {
 	groups map[group.ID]*group.Group
 	shared map[ident.NodeID][]group.ID // of everybody else who is in a group of ours
+	addrs  map[ident.NodeID]netip.Addr // their overlay addresses
+	nodes  map[netip.Addr]ident.NodeID // the way back
 }
 
 // Open reads all groups. A file that is damaged is left out (Damaged) and stops nothing.
@@ -173,7 +179,8 @@ func (s *Service) look() *picture { return s.seen.Load() }
 // show publishes a group in its new state, or its end (nil).
 func (s *Service) show(id group.ID, g *group.Group) {
 	old := s.look()
-	p := &picture{groups: make(map[group.ID]*group.Group), shared: make(map[ident.NodeID][]group.ID)}
+	p := &picture{groups: make(map[group.ID]*group.Group), shared: make(map[ident.NodeID][]group.ID),
+		addrs: make(map[ident.NodeID]netip.Addr), nodes: make(map[netip.Addr]ident.NodeID)}
 	if old != nil {
 		maps.Copy(p.groups, old.groups)
 	}
@@ -192,6 +199,16 @@ func (s *Service) show(id group.ID, g *group.Group) {
 				p.shared[m.Node] = append(p.shared[m.Node], id)
 			}
 		}
+	}
+	for id := range p.shared {
+		at, had := netip.Addr{}, false
+		if old != nil {
+			at, had = old.addrs[id] // a hash each would be too much for every change
+		}
+		if !had {
+			at = id.Addr().Addr()
+		}
+		p.addrs[id], p.nodes[at] = at, id
 	}
 	s.seen.Store(p)
 }
@@ -214,6 +231,24 @@ func (s *Service) Known(id ident.NodeID) bool { return len(s.look().shared[id]) 
 
 // Shared are the groups that a node is in with this one.
 func (s *Service) Shared(id ident.NodeID) []group.ID { return slices.Clone(s.look().shared[id]) }
+
+// NodeAt is the node in a group with this one that has that overlay address.
+func (s *Service) NodeAt(a netip.Addr) (ident.NodeID, bool) {
+	id, ok := s.look().nodes[a]
+	return id, ok
+}
+
+// Mine are the member lists of the groups that this node is a member of, in the order of
+// their IDs. They are not to be changed.
+func (s *Service) Mine() (all []*group.Log) {
+	p := s.look()
+	for _, id := range p.sorted() {
+		if _, in := p.in(id, s.me); in {
+			all = append(all, p.groups[id].Log)
+		}
+	}
+	return all
+}
 
 // Member tells whether a node, or this one itself, is a member of a group that this node
 // is a member of.
