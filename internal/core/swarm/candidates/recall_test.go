@@ -1,0 +1,51 @@
+package candidates
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// TestKeep: who may not be dialled any more is forgotten, also while that is being tried.
+func TestKeep(t *testing.T) {
+	c := list()
+	for n := range 10 {
+		c.Add(0, addr(n), FromTracker)
+	}
+	c.Add(0, addr(20), FromPerson)
+	busy, _, _ := c.Next(0)
+	c.Keep(func(a netip.AddrPort, s Source) bool { return s == FromTracker && a != addr(3) })
+	if c.Len() != 9 {
+		t.Errorf("%d are left", c.Len())
+	}
+	c.Done(0, busy, false) // forgotten: of no consequence
+	for c.Len() > 0 {
+		a, _, ok := c.Next(0)
+		if !ok || a == addr(3) || a == addr(20) {
+			t.Fatalf("next is %v, %v", a, ok)
+		}
+		c.Forget(a)
+	}
+}
+
+// TestHurry: the best of those that wait are due at once, and no more than were asked for.
+func TestHurry(t *testing.T) {
+	c := list()
+	for n := range 10 {
+		c.Add(0, addr(n), FromPEX)
+	}
+	c.Add(0, addr(20), FromMember)
+	for range 11 {
+		a, _, _ := c.Next(0)
+		c.Done(0, a, false)
+	}
+	if n := c.Hurry(time.Millisecond, 4); n != 4 {
+		t.Errorf("%d hurry", n)
+	}
+	for n := range 5 {
+		a, _, ok := c.Next(time.Millisecond)
+		if ok != (n < 4) || n == 0 && a != addr(20) {
+			t.Errorf("%d: %v, %v", n, a, ok)
+		}
+	}
+}
