@@ -146,6 +146,18 @@ func (n *hall) isGuest(c network.Conn) bool {
 	return n.guests[c] != nil
 }
 
+// promoted are the guests' connections of nodes that are known.
+func (n *hall) promoted() (all []network.Conn) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for c := range n.guests {
+		if _, ok := n.h.known(c.RemotePeer()); ok && !c.IsClosed() {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
 // take makes a connection a guest's; false if there are too many.
 func (n *hall) take(c network.Conn) bool {
 	n.mu.Lock()

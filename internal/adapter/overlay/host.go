@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -244,9 +245,11 @@ func (h *Host) Learn(id ident.NodeID, addrs []group.Address) {
 }
 
 // Connect makes sure of a connection to a node that is known, by the given addresses and
-// those that were learnt before. It returns when the first one stands.
+// those that were learnt before. It returns when the first one stands. Addresses that failed
+// just before are tried too: when to try again is for the caller to say.
 func (h *Host) Connect(ctx context.Context, id ident.NodeID, addrs []group.Address) error {
 	h.Learn(id, addrs)
+	h.hall.Backoff().Clear(peerID(id))
 	_, err := h.dial(ctx, id)
 	return err
 }
@@ -277,22 +280,44 @@ func (h *Host) Drop(id ident.NodeID) {
 	delete(h.hall.carriers, id)
 	h.hall.mu.Unlock()
 	h.places.forget(id)
-	var closing sync.WaitGroup
-	for _, c := range h.hall.ConnsToPeer(p) {
-		closing.Go(func() { c.Close() })
-	}
-	closing.Wait()
+	closeAll(h.hall.ConnsToPeer(p))
 	h.host.Peerstore().ClearAddrs(p)
 	h.host.Peerstore().RemovePeer(p)
 }
 
+// Promote ends the connections of guests who are known by now, so that they come again as
+// what they are, unless a stream is under way on them; it tells how many those are.
+func (h *Host) Promote() (busy int) {
+	var idle []network.Conn
+	for _, c := range h.hall.promoted() {
+		if len(c.GetStreams()) > 0 {
+			busy++
+		} else {
+			idle = append(idle, c)
+		}
+	}
+	closeAll(idle)
+	return busy
+}
+
+func closeAll(conns []network.Conn) {
+	var closing sync.WaitGroup
+	for _, c := range conns {
+		closing.Go(func() { c.Close() })
+	}
+	closing.Wait()
+}
+
 // Renew ends the connections with a node and makes a new one. A joiner calls it when it has
-// become a member: until then it was a guest, and its connection stays a guest's.
+// become a member: until then it was a guest, and its connection stays a guest's. So it was
+// at the relays on the way there; who of them is known now is reached anew too.
 func (h *Host) Renew(ctx context.Context, id ident.NodeID) error {
 	addrs := h.host.Peerstore().Addrs(peerID(id))
-	for _, c := range h.hall.ConnsToPeer(peerID(id)) {
-		c.Close()
-	}
+	closeAll(h.hall.ConnsToPeer(peerID(id)))
+	closeAll(slices.DeleteFunc(h.hall.promoted(), func(c network.Conn) bool {
+		relay, _ := nodeID(c.RemotePeer())
+		return !h.hall.carries(relay)
+	}))
 	h.host.Peerstore().AddAddrs(peerID(id), addrs, addrTime)
 	_, err := h.dial(ctx, id)
 	return err

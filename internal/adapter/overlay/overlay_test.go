@@ -324,7 +324,40 @@ func TestRelayIsForMembers(t *testing.T) {
 		if n, err := io.Copy(io.Discard, s); err == nil || n > guestBytes {
 			t.Errorf("a guest sent %d bytes there and back, %v", n, err)
 		}
+		// Let in, it comes anew to both, and is no guest of the relay either.
+		a.knows(b, r)
+		b.echo()
+		if err := a.Renew(ctx(t), b.ID()); err != nil {
+			t.Fatal(err)
+		}
+		say(t, a.open(b), strings.Repeat("as a member ", guestBytes/4))
 	}
+}
+
+// TestPromote ends the connection of a guest who is known by now, but not what is under way.
+func TestPromote(t *testing.T) {
+	a, b := start(t, nil), start(t, nil)
+	b.HandleAnyone("/shoal/test/door", func(s *Stream) { io.Copy(s, s) })
+	a.set(b, true)
+	a.connect(b)
+	s, err := a.Open(ctx(t), b.ID(), "/shoal/test/door")
+	if err != nil {
+		t.Fatal(err)
+	}
+	say(t, s, "let me in")
+	b.set(a, true)
+	if n := b.Promote(); n != 1 {
+		t.Fatalf("%d guests are busy", n)
+	}
+	say(t, s, "still there")
+	s.Close()
+	gone := func() bool { return b.Promote() == 0 }
+	for end := time.Now().Add(patience); !gone() && time.Now().Before(end); {
+		runtime.Gosched()
+	}
+	a.wait("the end of the connection", func(e Event) bool { return e.Kind == Disconnected })
+	a.connect(b)
+	b.wait("a member", func(e Event) bool { return e.Kind == Connected && e.Peer == a.ID() })
 }
 
 // TestPlaces keeps a place only while it is needed and the relay is a member.

@@ -21,8 +21,9 @@ import (
 // openTime is how long opening a stream may take where the caller's context says nothing.
 const openTime = 20 * time.Second
 
-// writeStep is how much is written before it is counted: one frame of yamux.
-const writeStep = 64 << 10
+// writeStep is how much is written before it is counted: what fits into one frame of yamux
+// beside its header, and so fills four records of TLS to the last byte.
+const writeStep = 64<<10 - 12
 
 // Stream is a connection to a peer whose key is proven. It is a net.Conn; both ends of it
 // may write at the same time, and each direction can be ended alone.
