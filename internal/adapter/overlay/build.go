@@ -81,6 +81,7 @@ func (w *wired) close() error {
 func muxes() []upgrader.StreamMuxer {
 	y := *muxer.DefaultTransport
 	y.MaxStreamWindowSize = 16 << 20
+	y.MaxMessageSize = maxFrame
 	return []upgrader.StreamMuxer{{ID: muxer.ID, Muxer: &y}}
 }
 
@@ -125,7 +126,7 @@ func (p *parts) transports(w *wired, id peer.ID) error {
 	if err != nil {
 		return err
 	}
-	w.upgrader, err = upgrader.New([]sec.SecureTransport{security}, m, nil, p.resources, p.gate)
+	w.upgrader, err = upgrader.New([]sec.SecureTransport{bulk{security}}, m, nil, p.resources, p.gate)
 	if err != nil {
 		return err
 	}
