@@ -23,7 +23,7 @@ const openTime = 20 * time.Second
 
 // writeStep is how much is written before it is counted: what fits into one frame of yamux
 // beside its header, and so fills four records of TLS to the last byte.
-const writeStep = 64<<10 - 12
+const writeStep = maxFrame - frameHeader
 
 // Stream is a connection to a peer whose key is proven. It is a net.Conn; both ends of it
 // may write at the same time, and each direction can be ended alone.
