@@ -19,3 +19,6 @@ var Version = "0.1.0"
 
 // Prefix is the path beneath which every call of this version of the API lives.
 const Prefix = "/api/v1"
+
+// DefaultPort is where a node is asked for where no port is said.
+const DefaultPort = "7463"

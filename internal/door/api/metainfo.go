@@ -31,6 +31,7 @@ type Metainfo struct {
 	Comment     string     `json:"comment,omitempty"`
 	CreatedBy   string     `json:"created_by,omitempty"`
 	Created     time.Time  `json:"created,omitzero"`
+	Groups      []string   `json:"groups,omitempty" doc:"ids of the groups whose members alone may see and fetch it; absent: everybody"`
 	FileList    []MetaFile `json:"file_list" doc:"every file but padding"`
 }
 
@@ -52,8 +53,9 @@ type ParseRequest struct {
 
 // Link is what a magnet link names.
 type Link struct {
-	InfoHash string // as Share.InfoHash has it
-	Name     string // "" if the link has none
+	InfoHash string   // as Share.InfoHash has it
+	Name     string   // "" if the link has none
+	Groups   []string // ids of the groups whose members it is for; none: everybody
 }
 
 // ParseMetainfo reads and judges a .torrent. An error of the kind BadData says in
@@ -73,7 +75,7 @@ func MetainfoOf(m *metainfo.Metainfo) Metainfo {
 		Name: m.Info.Name, RawName: m.Info.RawName, Format: m.Info.Version.String(), Single: m.Info.Single, Private: m.Info.Private,
 		Bytes: m.Info.Bytes(), Pieces: m.Info.NumPieces(), PieceLength: m.Info.PieceLength, Padding: m.Info.Padding(),
 		Link: m.Magnet().String(), Trackers: m.Trackers, WebSeeds: m.WebSeeds, Comment: m.Comment, CreatedBy: m.CreatedBy,
-		FileList: []MetaFile{},
+		Groups: groupIDs(m.Groups), FileList: []MetaFile{},
 	}
 	if m.Created > 0 {
 		out.Created = time.Unix(m.Created, 0).UTC()
@@ -116,7 +118,15 @@ func ParseLink(s string) (Link, error) {
 	if err != nil {
 		return Link{}, badData(err)
 	}
-	return Link{InfoHash: m.Hash.ID(), Name: m.Name}, nil
+	return Link{InfoHash: m.Hash.ID(), Name: m.Name, Groups: groupIDs(m.Groups)}, nil
+}
+
+func groupIDs(list [][32]byte) []string {
+	var out []string
+	for _, g := range list {
+		out = append(out, hex.EncodeToString(g[:]))
+	}
+	return out
 }
 
 // badData is a refusal of the core as an Error.

@@ -83,7 +83,7 @@ func groupRoutes(n Node) (table []route) {
 			route{method: "POST", path: p + "/join", id: "join", summary: "Redeem a ticket; answers when the node is a member. Every ticket that does not lead in is refused alike (bad_data).",
 				body: &api.JoinRequest{}, answer: api.Admission{}, kinds: []api.Kind{api.BadData, api.Unreachable, api.OutOfScope, api.Path, api.DiskFull}, handle: (*Server).join})
 	}
-	return table
+	return append(table, reachRoutes(n)...)
 }
 
 func (s *Server) getIdentity(c *call) (any, error) { return s.node.Identity.Identity(c.r.Context()) }
@@ -204,21 +204,26 @@ func (s *Server) join(c *call) (any, error) {
 // names one.
 const leastText = 4
 
-// group finds the group that {g} means: its id, else the only one that is called so or
-// whose id begins so. Names are what others chose, so a name never wins over an id.
+// group finds the id of the group that {g} means.
 func (s *Server) group(c *call) (string, error) {
-	g := c.r.PathValue("g")
-	if g == "" {
-		return "", api.Errorf(api.Invalid, "", "the name of the group is empty")
-	}
 	list, err := s.node.Groups.Groups(c.r.Context())
 	if err != nil {
 		return "", err
 	}
+	g, err := groupOf(list, c.r.PathValue("g"))
+	return g.ID, err
+}
+
+// groupOf finds the group that a text means: its id, else the only one that is called so or
+// whose id begins so. Names are what others chose, so a name never wins over an id.
+func groupOf(list []api.Group, g string) (api.Group, error) {
+	if g == "" {
+		return api.Group{}, api.Errorf(api.Invalid, "", "the name of the group is empty")
+	}
 	var named []api.Group
 	for _, x := range list {
 		if x.ID == g {
-			return x.ID, nil
+			return x, nil
 		}
 		if x.Name == g || len(g) >= leastText && strings.HasPrefix(x.ID, strings.ToLower(g)) {
 			named = append(named, x)
@@ -226,15 +231,15 @@ func (s *Server) group(c *call) (string, error) {
 	}
 	switch len(named) {
 	case 1:
-		return named[0].ID, nil
+		return named[0], nil
 	case 0:
-		return "", api.Errorf(api.NotFound, g, "this node is in no such group").Try("`shoal group ls` lists its groups")
+		return api.Group{}, api.Errorf(api.NotFound, g, "this node is in no such group").Try("`shoal group ls` lists its groups")
 	}
 	var ids []string
 	for _, x := range named[:min(len(named), 4)] {
 		ids = append(ids, x.ID[:min(len(x.ID), 8)])
 	}
-	return "", api.Errorf(api.Ambiguous, g, "%d groups fit: %s", len(named), strings.Join(ids, ", ")).Try("write more of the id")
+	return api.Group{}, api.Errorf(api.Ambiguous, g, "%d groups fit: %s", len(named), strings.Join(ids, ", ")).Try("write more of the id")
 }
 
 // member finds the member that a text means: its NodeID, else the only one that is called

@@ -18,7 +18,7 @@ func TestNoGroupsNoCalls(t *testing.T) {
 	d := open(t, n, plain)
 	whole := strings.Join(httpd.RouteList(plain), "\n")
 	_, text := d.do(t, "GET", "/api/v1/openapi.json", "")
-	for _, path := range []string{"/api/v1/groups", "/api/v1/join", "/api/v1/id"} {
+	for _, path := range []string{"/api/v1/groups", "/api/v1/join", "/api/v1/id", "/api/v1/peers", "/api/v1/connect", "/api/v1/doctor"} {
 		if resp, body := d.do(t, "GET", path, ""); resp.StatusCode != 404 || !strings.Contains(body, "no such path") {
 			t.Errorf("%s is answered %d %s", path, resp.StatusCode, body)
 		}

@@ -15,6 +15,9 @@ import (
 // metrics answers in the Prometheus text exposition format 0.0.4.
 func (s *Server) metrics(c *call) (any, error) {
 	list := append(doorMetrics(), s.node.Status.Metrics(c.r.Context())...)
+	if s.node.Groups != nil {
+		list = append(list, reachMetrics(s.node.Status.Status(c.r.Context()))...)
+	}
 	writeBytes(c.w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", AppendMetrics(nil, list))
 	return nil, errAnswered
 }

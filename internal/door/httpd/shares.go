@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"shoal/internal/door/api"
@@ -37,9 +39,44 @@ func (s *Server) publish(c *call) (any, error) {
 	if err := s.notHome(req.Path); err != nil {
 		return nil, err
 	}
+	if err := s.audience(c.r.Context(), &req); err != nil {
+		return nil, err
+	}
 	return s.long(c, func(ctx context.Context, progress func(api.Progress)) (any, error) {
 		return s.node.Shares.Create(ctx, req, progress)
 	})
+}
+
+// audience finds the groups that a share is for, and gives it a format where none is
+// asked for: members have this program, and so know v2.
+func (s *Server) audience(ctx context.Context, r *api.CreateRequest) error {
+	if len(r.Groups) == 0 {
+		r.Format = cmp.Or(r.Format, "hybrid")
+		return nil
+	}
+	r.Format = cmp.Or(r.Format, "v2")
+	if s.node.Groups == nil {
+		return api.Errorf(api.Invalid, r.Groups[0], "this node has no groups")
+	}
+	list, err := s.node.Groups.Groups(ctx)
+	if err != nil {
+		return err
+	}
+	ids := make([]string, 0, len(r.Groups))
+	for _, text := range r.Groups {
+		g, err := groupOf(list, text)
+		if err != nil {
+			return err
+		}
+		if g.Rights == api.RightsNone {
+			return api.Errorf(api.Refused, g.Name, "this node was removed from that group").Try("share to another one; `shoal group ls` lists them")
+		}
+		if !slices.Contains(ids, g.ID) {
+			ids = append(ids, g.ID)
+		}
+	}
+	r.Groups = ids
+	return nil
 }
 
 func (s *Server) getShare(c *call) (any, error) {
@@ -227,11 +264,31 @@ func checkCreate(r api.CreateRequest) error {
 		return api.Errorf(api.Invalid, "", "the comment or the name is too long")
 	case strings.ContainsAny(r.Name, "/\\\x00") || r.Name == "." || r.Name == "..":
 		return api.Errorf(api.Invalid, r.Name, "a share's name must not be a path")
+	case len(r.Groups) > api.MaxAudience:
+		return api.Errorf(api.Invalid, "", "a share can be for at most %d groups", api.MaxAudience)
+	}
+	if word := openly(r); word != "" && len(r.Groups) > 0 {
+		return api.Errorf(api.Invalid, word, "it would tell others of a share that is for members only").Try("leave it out; members find each other by themselves")
 	}
 	if err := errors.Join(absolute(r.Path), checkRates(r.Limits.Up, r.Limits.Down)); err != nil {
 		return err
 	}
 	return checkPeers(r.Peers)
+}
+
+// openly names what of a request makes a share known to others than members.
+func openly(r api.CreateRequest) string {
+	switch {
+	case len(r.Trackers) > 0:
+		return "trackers"
+	case len(r.Peers) > 0:
+		return "peers"
+	case len(r.WebSeeds) > 0:
+		return "web_seeds"
+	case r.Private:
+		return "private"
+	}
+	return ""
 }
 
 // checkRates wants limits that can be kept.

@@ -126,6 +126,7 @@ func (n *Node) Status(context.Context) api.Status {
 			st.Downloading++
 		}
 	}
+	n.reach(&st)
 	return st
 }
 

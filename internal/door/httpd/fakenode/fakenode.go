@@ -58,7 +58,7 @@ func New(w *World) *Node {
 
 // Door is the node as the HTTP door wants it.
 func (n *Node) Door() httpd.Node {
-	return httpd.Node{Shares: n, Control: n, Limits: n, Status: n, Events: &n.Bus, Groups: n, Tickets: n, Identity: n}
+	return httpd.Node{Shares: n, Control: n, Limits: n, Status: n, Events: &n.Bus, Groups: n, Tickets: n, Identity: n, Reach: n}
 }
 
 // List implements httpd.Shares.
@@ -179,9 +179,10 @@ func (n *Node) Detail(_ context.Context, id string) (api.Detail, error) {
 	d := api.Detail{Share: *s, PieceLength: PieceLength, Limits: n.limits[id], Comment: "made by a fake",
 		FileList: []api.File{}, PeerList: []api.Peer{}, Trackers: []api.TrackerStatus{}}
 	d.FileList = append(d.FileList, api.File{Path: s.Name, Bytes: s.Bytes, Done: s.BytesDone, Selected: true})
-	for _, p := range n.peers[id] {
-		d.PeerList = append(d.PeerList, api.Peer{Address: p, Client: "shoal\x1b[31m 0.1", Have: 1, Flags: "dU"})
+	if len(n.groups) > 0 {
+		d.Locators = n.locators()
 	}
+	d.PeerList = append(d.PeerList, n.peersOf(s)...)
 	d.Trackers = append(d.Trackers, api.TrackerStatus{URL: "http://127.0.0.1:1/announce", Message: "none here", Seeders: -1, Leechers: -1})
 	return d, nil
 }
@@ -190,13 +191,14 @@ func (n *Node) Detail(_ context.Context, id string) (api.Detail, error) {
 // kind that follows.
 func (n *Node) Add(_ context.Context, r api.AddRequest) (api.Share, error) {
 	id, name := "", ""
+	var groups []string
 	switch {
 	case r.Link != "":
 		l, err := api.ParseLink(r.Link)
 		if err != nil {
 			return api.Share{}, err
 		}
-		id, name = l.InfoHash, l.Name
+		id, name, groups = l.InfoHash, l.Name, l.Groups
 	case r.URL != "":
 		return api.Share{}, api.Errorf(api.OutOfScope, r.URL, "names are not resolved in scope loopback")
 	default:
@@ -204,7 +206,7 @@ func (n *Node) Add(_ context.Context, r api.AddRequest) (api.Share, error) {
 		if err != nil {
 			return api.Share{}, err
 		}
-		id, name = m.InfoHash, m.Name
+		id, name, groups = m.InfoHash, m.Name, m.Groups
 	}
 	if kind, ok := strings.CutPrefix(name, "fail-"); ok {
 		return api.Share{}, api.Errorf(api.Kind(kind), name, "the fake was told to fail").Try("ask for something else")
@@ -217,7 +219,11 @@ func (n *Node) Add(_ context.Context, r api.AddRequest) (api.Share, error) {
 	if s, ok := n.shares[id]; ok {
 		return *s, nil
 	}
-	s := &api.Share{InfoHash: id, Name: name, Path: filepath.Join(r.Dir, name), Link: r.Link, Origin: api.OriginGet,
+	audience, err := n.audience(groups)
+	if err != nil {
+		return api.Share{}, err
+	}
+	s := &api.Share{InfoHash: id, Name: name, Groups: audience, Path: filepath.Join(r.Dir, name), Link: r.Link, Origin: api.OriginGet,
 		State: api.StateMetadata, Added: n.Now()}
 	if len(id) == 40 {
 		s.InfoHashV1 = id
@@ -261,21 +267,34 @@ func (n *Node) Create(ctx context.Context, r api.CreateRequest, progress func(ap
 	io.WriteString(sum2, name)
 	h1, h2 := hex.EncodeToString(sum1.Sum(nil)), hex.EncodeToString(sum2.Sum(nil))
 	link := fmt.Sprintf("magnet:?xt=urn:btih:%s&xt=urn:btmh:1220%s&dn=%s", h1, h2, name)
-	s := &api.Share{InfoHash: h2, InfoHashV1: h1, InfoHashV2: h2, Name: name, Path: r.Path, Link: link, Format: "hybrid",
+	if r.Format == "v2" {
+		h1, link = "", fmt.Sprintf("magnet:?xt=urn:btmh:1220%s&dn=%s", h2, name)
+	}
+	for _, g := range r.Groups {
+		link += "&x.group=" + g
+	}
+	groups, err := n.audienceNow(r.Groups)
+	if err != nil {
+		return api.Created{}, err
+	}
+	s := &api.Share{InfoHash: h2, InfoHashV1: h1, InfoHashV2: h2, Name: name, Path: r.Path, Link: link, Format: r.Format, Groups: groups,
 		Origin: api.OriginShare, State: api.StateSeeding, Bytes: total, BytesWanted: total, BytesDone: total, Files: files,
 		Pieces: int(total/PieceLength) + 1, PiecesDone: int(total/PieceLength) + 1, Added: n.Now(), Completed: n.Now()}
 	n.World.mu.Lock()
 	if n.World.paths == nil {
 		n.World.paths = map[string]api.Share{}
 	}
-	n.World.paths[h2], n.World.paths[h1] = *s, *s
+	n.World.paths[h2] = *s
+	if h1 != "" {
+		n.World.paths[h1] = *s
+	}
 	n.World.mu.Unlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.shares[h2], n.limits[h2] = s, r.Limits
 	n.publish(s)
 	return api.Created{Link: link, InfoHashV1: h1, InfoHashV2: h2, Name: name, Bytes: total, Files: files, Pieces: s.Pieces,
-		Seconds: 0.25, InfoHash: h2, Path: r.Path, Format: "hybrid", PieceLength: PieceLength,
+		Seconds: 0.25, InfoHash: h2, Path: r.Path, Format: r.Format, Groups: groups, PieceLength: PieceLength,
 		Report: api.Report{EmptyFolders: []string{"empty"}, EmptyCount: 1, Hidden: 2}}, nil
 }
 

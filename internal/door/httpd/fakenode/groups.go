@@ -75,6 +75,9 @@ func (n *Node) NewGroup(_ context.Context, r api.GroupRequest) (api.Group, error
 	}
 	sum := sha256.Sum256(fmt.Append(nil, len(n.groups), r.Name))
 	d := n.addGroup(hex.EncodeToString(sum[:]), r.Name, api.RightsAdmin)
+	if strings.HasPrefix(d.Name, "busy") {
+		n.crowd(d)
+	}
 	return d.Group, nil
 }
 
@@ -169,6 +172,20 @@ func (n *Node) Come(id string) error {
 		n.admit(d, member{Inviter, "guest", api.RightsMember})
 	}
 	return err
+}
+
+// Expel has this node removed from a group, by its name.
+func (n *Node) Expel(name string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, d := range n.groups {
+		if d.Name == name {
+			d.Rights = api.RightsNone
+			n.Bus.Publish(&api.GroupEvent{Head: api.Head{Event: api.EventGroupLeft, Time: n.Now()}, Group: d.ID, Name: name, Removed: true})
+			return nil
+		}
+	}
+	return api.Errorf(api.NotFound, name, "this node is in no such group")
 }
 
 func (n *Node) admit(d *api.GroupDetail, m member) {
