@@ -261,6 +261,9 @@ func (t *T) net(a netip.Addr) *table {
 	return nil
 }
 
+// Len is how many nodes the tables hold.
+func (t *T) Len() int { return t.size() }
+
 // size is how many nodes the tables hold.
 func (t *T) size() int {
 	n := 0
