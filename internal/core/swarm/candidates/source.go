@@ -1,5 +1,7 @@
 package candidates
 
+import "time"
+
 // Source says where a candidate was learnt. What is better vouched for comes first: what a
 // person gave, then what is proven to be near or to be a member, then what the peer said of
 // itself, then what strangers say of others, the easier to fill with lies the later.
@@ -27,4 +29,47 @@ func (s Source) String() string {
 		return sourceWords[s]
 	}
 	return "unknown"
+}
+
+// given tells that a person gave the address, by itself or in a link.
+func (s Source) given() bool { return s <= FromLink }
+
+// How long one waits before an address is tried again: the pause doubles with each failure.
+const (
+	givenRetry  = time.Second // a person's peer may be starting just now
+	givenMost   = 30 * time.Second
+	knownRetry  = 2 * time.Second // members, neighbours: they are there, and may be starting or moving
+	knownMost   = time.Minute
+	otherRetry  = time.Minute // strangers' addresses: at most two tries in ten minutes at first (security.md T09)
+	otherMost   = time.Hour
+	otherTries  = 6  // failures in a row after which a stranger's address is forgotten
+	memberTries = 30 // half an hour
+)
+
+// pause is how long to wait after as many failures as k has. An address that bytes came from
+// is nobody's lie: it is tried again as soon as a member's.
+func (k *candidate) pause() time.Duration {
+	first, most := otherRetry, otherMost
+	switch {
+	case k.source.given():
+		first, most = givenRetry, givenMost
+	case k.source <= FromGroup:
+		first, most = knownRetry, knownMost
+	case k.served:
+		first = knownRetry
+	}
+	return min(first<<min(k.fails, 16), most)
+}
+
+// tries is how often in a row k may fail before it is forgotten, 0 for without end.
+func (k *candidate) tries() int {
+	switch {
+	case k.source.given():
+		return 0
+	case k.source == FromMember || k.source == FromGroup:
+		return memberTries
+	case k.served:
+		return 2 * otherTries
+	}
+	return otherTries
 }
