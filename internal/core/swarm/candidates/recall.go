@@ -1,6 +1,9 @@
 package candidates
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Keep forgets all addresses but those that keep calls for, also such as are being dialled.
 func (c *List) Keep(keep func(netip.AddrPort, Source) bool) {
@@ -9,4 +12,23 @@ func (c *List) Keep(keep func(netip.AddrPort, Source) bool) {
 			c.remove(i)
 		}
 	}
+}
+
+// Hurry makes the best of those that wait due now, at most so many: the network is back, or
+// members are. Their failures count on. It returns how many.
+func (c *List) Hurry(now time.Duration, most int) int {
+	for n := range most {
+		best := -1
+		for i := range c.list {
+			k := &c.list[i]
+			if !k.busy && k.next > now && (best < 0 || k.before(&c.list[best])) {
+				best = i
+			}
+		}
+		if best < 0 {
+			return n
+		}
+		c.list[best].next, c.due = now, min(c.due, now)
+	}
+	return max(most, 0)
 }
