@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"testing"
 	"time"
-	"time"
 )
 
 // TestKeep: who may not be dialled any more is forgotten, also while that is being tried.
@@ -53,27 +52,5 @@ func TestHurry(t *testing.T) {
 	}
 	if n := c.Hurry(0, -1); n != 0 {
 		t.Errorf("%d hurry where none may", n)
-	}
-}
-
-// TestHurry: the best of those that wait are due at once, and no more than were asked for.
-func TestHurry(t *testing.T) {
-	c := list()
-	for n := range 10 {
-		c.Add(0, addr(n), FromPEX)
-	}
-	c.Add(0, addr(20), FromMember)
-	for range 11 {
-		a, _, _ := c.Next(0)
-		c.Done(0, a, false)
-	}
-	if n := c.Hurry(time.Millisecond, 4); n != 4 {
-		t.Errorf("%d hurry", n)
-	}
-	for n := range 5 {
-		a, _, ok := c.Next(time.Millisecond)
-		if ok != (n < 4) || n == 0 && a != addr(20) {
-			t.Errorf("%d: %v, %v", n, a, ok)
-		}
 	}
 }
