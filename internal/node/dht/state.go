@@ -74,7 +74,9 @@ func ParseState(b []byte) (State, error) {
 			return State{}, ErrState
 		}
 		for ; len(list) > 0; list = list[f.each:] {
-			s.Nodes = append(s.Nodes, nodeOf(list[:f.each]))
+			if n := nodeOf(list[:f.each]); !n.Addr.Addr().Is4In6() {
+				s.Nodes = append(s.Nodes, n)
+			}
 		}
 	}
 	return s, nil
