@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"shoal/internal/adapter/overlay"
 	"shoal/internal/core/group"
@@ -22,6 +24,13 @@ const (
 	DHTProtocol   = "/shoal/dht/1"   // a group's own DHT
 )
 
+// How many streams of these one member may have open towards this node.
+const (
+	MaxSwarmStreams = 64 // shares that two nodes exchange at once
+	maxAskStreams   = 2  // the second while the first ends
+	maxDHTStreams   = groups.MaxGroups
+)
+
 // Config is what a Service is made of.
 type Config struct {
 	Key  ident.Key
@@ -31,30 +40,42 @@ type Config struct {
 	Overlay overlay.Config
 	Events  func(Event) // told what happens; must not wait. nil: nobody listens
 	Rand    *rand.Rand  // for jitter; nil: seeded by the system
+	// Resolve looks up a host's name for Connect; nil: addresses only.
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
 // Service is the node among its members. Its methods may be called from any goroutine
 // until Close, and after that give ErrClosed or nothing.
 type Service struct {
 	cfg    Config
+	me     ident.NodeID
 	groups *groups.Service
+	swarm  *listener
+	asks   *asks
 	ctx    context.Context
 	cancel context.CancelFunc
 	over   sync.WaitGroup
+	start  sync.Once
+	began  atomic.Bool
+
 	up     chan struct{} // closed when host or failed is set
 	host   *overlay.Host
 	failed error
-	swarm  *listener
+	news   news
+	wake   chan struct{} // the keeper has something to look at
 
-	mu      sync.Mutex
-	started bool
+	mu       sync.Mutex
+	closed   bool
+	changed  bool                           // who is a member, since the keeper looked
+	joining  map[ident.NodeID]time.Time     // inviters, and until when they are known
+	renewing map[ident.NodeID]chan struct{} // who is being reached anew as a member
+	here     map[ident.NodeID]bool          // connected; the keeper alone writes
+	past     map[ident.NodeID]*past
+	found    map[ident.NodeID]sighting
 }
 
 // ErrClosed says that the Service has ended, or was not started.
 var ErrClosed = errors.New("members: closed")
-
-// ErrNobody says that no member is meant by what was given.
-var ErrNobody = errors.New("members: no such member")
 
 // EventKind says what happened.
 type EventKind uint8
@@ -82,9 +103,16 @@ func Open(cfg Config) (*Service, error) {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
-	s := &Service{cfg: cfg, up: make(chan struct{}), swarm: newListener(cfg.Key.ID().Addr())}
+	if cfg.Events == nil {
+		cfg.Events = func(Event) {}
+	}
+	s := &Service{cfg: cfg, me: cfg.Key.ID(), up: make(chan struct{}), wake: make(chan struct{}, 1),
+		joining: make(map[ident.NodeID]time.Time), renewing: make(map[ident.NodeID]chan struct{}),
+		here: make(map[ident.NodeID]bool), past: make(map[ident.NodeID]*past), found: make(map[ident.NodeID]sighting)}
+	s.swarm, s.asks = newListener(s.me.Addr()), newAsks(s)
+	s.news.of = make(map[ident.NodeID]*change)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	g, err := groups.Open(groups.Config{Key: cfg.Key, Name: cfg.Name, Dir: cfg.Dir, Rand: cfg.Rand})
+	g, err := groups.Open(groups.Config{Key: cfg.Key, Name: cfg.Name, Dir: cfg.Dir, Rand: cfg.Rand, Wish: s.wish})
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +122,40 @@ func Open(cfg Config) (*Service, error) {
 
 // Start lets the groups work, and the overlay come up in the background: what needs it
 // waits for it. An error of coming up is what those calls return (Ready).
-func (s *Service) Start(context.Context) error { return errors.New("members: not yet") }
+func (s *Service) Start(context.Context) error {
+	if s.ctx.Err() != nil {
+		return ErrClosed
+	}
+	s.start.Do(func() {
+		s.began.Store(true)
+		s.groups.Run(carrier{s})
+		s.over.Go(s.bringUp)
+	})
+	return nil
+}
+
+// bringUp makes the host, then keeps it in step with the groups.
+func (s *Service) bringUp() {
+	cfg := s.cfg.Overlay
+	cfg.Key, cfg.Known, cfg.Events = s.cfg.Key, s.known, s.overlayEvent
+	cfg.Streams = map[string]int{SwarmProtocol: MaxSwarmStreams, AskProtocol: maxAskStreams, DHTProtocol: maxDHTStreams}
+	host, err := overlay.New(s.ctx, cfg)
+	if err != nil {
+		s.failed = err
+		close(s.up)
+		return
+	}
+	// Who is a member and not known as one here proves itself: both are for anyone.
+	host.HandleAnyone(groups.JoinProtocol, func(st *overlay.Stream) { s.groups.HandleJoin(st) })
+	host.HandleAnyone(groups.SyncProtocol, func(st *overlay.Stream) { s.groups.HandleSync(st) })
+	host.Handle(SwarmProtocol, func(st *overlay.Stream) { s.swarm.take(st) })
+	host.Handle(AskProtocol, func(st *overlay.Stream) { s.asks.serve(st) })
+	s.host = host
+	close(s.up)
+	s.over.Go(s.watch)
+	s.over.Go(s.asks.run)
+	s.keep()
+}
 
 // Ready waits until the overlay is up, and gives the reason if it can't be.
 func (s *Service) Ready(ctx context.Context) error {
@@ -105,6 +166,16 @@ func (s *Service) Ready(ctx context.Context) error {
 		return ctx.Err()
 	case <-s.ctx.Done():
 		return ErrClosed
+	}
+}
+
+// isUp is Ready for who does not wait.
+func (s *Service) isUp() bool {
+	select {
+	case <-s.up:
+		return s.failed == nil
+	default:
+		return false
 	}
 }
 
@@ -119,34 +190,55 @@ func (s *Service) Host() *overlay.Host {
 	return s.host
 }
 
-// Join redeems a ticket (groups.Service.Join) and returns when the inviter takes this node
-// for a member, or the time for that is over.
-func (s *Service) Join(ctx context.Context, ticket string) (groups.Admission, error) {
-	return s.groups.Join(ctx, ticket)
-}
-
 // Member tells whether the node with that overlay address is a member of a group that this
-// node is a member of.
+// node is a member of. It never waits.
 func (s *Service) Member(g group.ID, a netip.Addr) bool {
-	id, ok := s.NodeOf(a)
+	id, ok := s.groups.NodeAt(a)
 	return ok && s.groups.Member(g, id)
 }
 
-// NodeOf is the member of a group of this node with that overlay address.
-func (s *Service) NodeOf(a netip.Addr) (ident.NodeID, bool) { return ident.NodeID{}, false }
-
-// Dial opens a session of the swarm protocol with the member that has this overlay address,
-// connecting if need be.
-func (s *Service) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
-	return nil, ErrNobody
-}
+// NodeOf is the member of a group of this node with that overlay address. It never waits.
+func (s *Service) NodeOf(a netip.Addr) (ident.NodeID, bool) { return s.groups.NodeAt(a) }
 
 // Listener yields the sessions that members open. Their RemoteAddr is the member's overlay
-// address.
+// address, their LocalAddr this node's.
 func (s *Service) Listener() net.Listener { return s.swarm }
 
 // Locators are the ways to find shares at members: "members" and "group".
-func (s *Service) Locators() []locate.Locator { return nil }
+func (s *Service) Locators() []locate.Locator { return []locate.Locator{s.asks} }
 
 // Close ends all connections, what goes on in the groups, and waits for every goroutine.
-func (s *Service) Close() {}
+func (s *Service) Close() {
+	s.start.Do(func() {}) // it is not begun any more
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	s.swarm.Close()
+	if s.began.Load() {
+		s.groups.Close()
+		<-s.up
+		if s.host != nil {
+			s.host.Close()
+		}
+	} else {
+		for _, l := range s.cfg.Overlay.TCP {
+			l.Close()
+		}
+	}
+	s.over.Wait()
+}
+
+// spawn runs f in a goroutine that Close waits for; not after Close.
+func (s *Service) spawn(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.over.Go(f)
+	}
+}
+
+// tell tells of an event about a member.
+func (s *Service) tell(kind EventKind, id ident.NodeID) {
+	s.cfg.Events(Event{Kind: kind, Peer: id, Addr: id.Addr()})
+}

@@ -1,0 +1,161 @@
+package members
+
+import (
+	"context"
+	"time"
+
+	"shoal/internal/adapter/overlay"
+	"shoal/internal/core/group"
+	"shoal/internal/core/ident"
+	"shoal/internal/node/groups"
+)
+
+// Bounds of joining.
+const (
+	joinTime   = 2 * time.Minute // an inviter is known so long: as long as groups tries at most
+	maxJoining = 16              // inviters at once
+	renewTime  = 15 * time.Second
+)
+
+// carrier is the overlay as groups see it.
+type carrier struct{ s *Service }
+
+// Open implements groups.Net.
+func (c carrier) Open(ctx context.Context, id ident.NodeID, protocol string) (groups.Stream, error) {
+	if err := c.s.Ready(ctx); err != nil {
+		return nil, err
+	}
+	st, err := c.s.host.Open(ctx, id, protocol)
+	if err != nil {
+		return nil, err // not a nil *Stream in an interface
+	}
+	return st, nil
+}
+
+// Connect implements groups.Net. Somebody who is not known is one whom we join, as groups
+// ask for nobody else: it is let in for that time.
+func (c carrier) Connect(ctx context.Context, id ident.NodeID, addrs []group.Address) error {
+	if err := c.s.Ready(ctx); err != nil {
+		return err
+	}
+	if !c.s.groups.Known(id) && !c.s.join(id) {
+		return overlay.ErrStranger
+	}
+	return c.s.host.Connect(ctx, id, addrs)
+}
+
+// Drop implements groups.Net.
+func (c carrier) Drop(id ident.NodeID) {
+	if c.s.isUp() {
+		c.s.host.Drop(id)
+	}
+}
+
+// Addrs implements groups.Net.
+func (c carrier) Addrs() []group.Address {
+	if c.s.Ready(c.s.ctx) != nil {
+		return nil
+	}
+	return c.s.host.Addrs()
+}
+
+// known tells whom the overlay lets in: members, and whom we are just joining.
+func (s *Service) known(id ident.NodeID) bool {
+	if s.groups.Known(id) {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	until, ok := s.joining[id]
+	return ok && time.Now().Before(until)
+}
+
+// join lets an inviter in; false if there are too many.
+func (s *Service) join(id ident.NodeID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	for other, until := range s.joining {
+		if now.After(until) {
+			delete(s.joining, other)
+		}
+	}
+	if _, had := s.joining[id]; !had && len(s.joining) >= maxJoining {
+		return false
+	}
+	s.joining[id] = now.Add(joinTime)
+	s.rouse() // to end the connection when the time is over
+	return true
+}
+
+// Join redeems a ticket (groups.Service.Join). It returns when this node has also come to
+// the inviter anew, as a member, or the time for that is over.
+func (s *Service) Join(ctx context.Context, ticket string) (groups.Admission, error) {
+	if err := s.Ready(ctx); err != nil {
+		return groups.Admission{}, err
+	}
+	a, err := s.groups.Join(ctx, ticket)
+	if err != nil {
+		s.forget(ticket)
+		return a, err
+	}
+	s.renew(a.Inviter)
+	s.renewed(ctx, a.Inviter)
+	return a, nil
+}
+
+// forget ends what there was with the inviter of a ticket that led nowhere.
+func (s *Service) forget(ticket string) {
+	t, err := group.ParseTicket(ticket)
+	if err != nil || s.groups.Known(t.Inviter) {
+		return
+	}
+	s.mu.Lock()
+	_, had := s.joining[t.Inviter]
+	delete(s.joining, t.Inviter)
+	s.mu.Unlock()
+	if had {
+		s.host.Drop(t.Inviter)
+	}
+}
+
+// renew begins to come anew to an inviter who has let us in.
+func (s *Service) renew(id ident.NodeID) {
+	s.mu.Lock()
+	_, joined := s.joining[id]
+	delete(s.joining, id)
+	done := make(chan struct{})
+	if joined {
+		s.renewing[id] = done
+	}
+	s.mu.Unlock()
+	if !joined {
+		return
+	}
+	s.spawn(func() {
+		ctx, cancel := context.WithTimeout(s.ctx, renewTime)
+		defer cancel()
+		if s.host.Renew(ctx, id) != nil {
+			s.groups.Seek(id)
+		}
+		s.mu.Lock()
+		delete(s.renewing, id)
+		s.mu.Unlock()
+		close(done)
+	})
+}
+
+// renewed waits until it is not under way that we come anew to a node.
+func (s *Service) renewed(ctx context.Context, id ident.NodeID) {
+	s.mu.Lock()
+	done := s.renewing[id]
+	s.mu.Unlock()
+	if done == nil {
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-s.ctx.Done():
+	}
+}
