@@ -1,0 +1,4 @@
+package doctor
+
+// openFiles is not known: handles have no limit that matters.
+func openFiles() Files { return Files{} }
