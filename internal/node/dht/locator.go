@@ -20,6 +20,10 @@ const (
 	seekAlone  = 20 * time.Second // while nobody could be asked
 	seekEnough = 200              // peers that end a search
 	maxSeeks   = 16               // shares that are sought at a time; the others wait
+	seekBurst  = 10               // searches at once, and then one every
+	seekGap    = time.Second      // where few nodes are known: each is asked in every search, and nodes stop answering at five a second
+	seekBrisk  = time.Second / 8  // where many are
+	fewNodes   = 64
 )
 
 // LocatorConfig says what a Locator is.
@@ -41,6 +45,7 @@ type Locator struct {
 
 	mu       sync.Mutex
 	watchers map[krpc.ID][]*watcher
+	paced    time.Time // when the next search would be if there were no bursts
 
 	// Owned by the DHT's goroutine.
 	out   int       // announcements under way
@@ -178,6 +183,9 @@ func (l *Locator) round(ctx context.Context, w *watcher, found func([]netip.Addr
 		if h.IsZero() {
 			continue
 		}
+		if !l.pace(ctx) {
+			return true
+		}
 		l.d.count(func(c *Counted) { c.Sought++ })
 		r, err := l.d.Peers(ctx, h, seekEnough, func(list []netip.AddrPort) {
 			if list = l.others(list); len(list) > 0 {
@@ -190,6 +198,35 @@ func (l *Locator) round(ctx context.Context, w *watcher, found func([]netip.Addr
 		met = met || r.Asked > r.Lost
 	}
 	return met
+}
+
+// pace waits until another search may begin; false if ctx ends before.
+func (l *Locator) pace(ctx context.Context) bool {
+	kad := &l.d.cfg.Kad
+	if kad.Authenticated || kad.OneHost {
+		return ctx.Err() == nil // nobody limits us there
+	}
+	gap, now := seekGap, time.Now()
+	if l.d.Len() >= fewNodes {
+		gap = seekBrisk
+	}
+	l.mu.Lock()
+	at := l.paced
+	if least := now.Add(-seekBurst * gap); at.Before(least) {
+		at = least
+	}
+	l.paced = at.Add(gap)
+	l.mu.Unlock()
+	timer := time.NewTimer(at.Sub(now))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-l.d.ended:
+		return false
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // others are the peers that are not this node itself.

@@ -1,6 +1,7 @@
 package dht
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -40,14 +41,19 @@ var due = [classes]time.Duration{oldWanted: againWanted, oldRest: againRest, fai
 // may be many: a share takes one parcel and one entry of a map. A share of both versions has
 // two info hashes, which are announced one after the other.
 type shelf struct {
-	mu      sync.Mutex
-	start   time.Time
-	byID    map[string]int32
-	parcels []parcel
-	free    []int32
-	ends    [classes]struct{ first, last int32 } // 1 + index; 0: empty
-	turn    bool                                 // whose turn it is of those that are announced again
+	mu     sync.Mutex
+	start  time.Time
+	seed   maphash.Seed
+	byID   map[uint64]int32 // by a keyed hash of the ID: that two share one is out of reach of chance and of anybody
+	crates []*[crate]parcel // so that growing wastes no more than one
+	count  int32            // of places in use or free
+	free   []int32
+	ends   [classes]struct{ first, last int32 } // 1 + index; 0: empty
+	turn   bool                                 // whose turn it is of those that are announced again
 }
+
+// crate is how many shares memory is got for at a time.
+const crate = 128
 
 // parcel is one share.
 type parcel struct {
@@ -61,7 +67,7 @@ type parcel struct {
 }
 
 func newShelf(now time.Time) *shelf {
-	return &shelf{start: now, byID: make(map[string]int32)}
+	return &shelf{start: now, seed: maphash.MakeSeed(), byID: make(map[uint64]int32)}
 }
 
 // offer takes a share, or that it has changed. It tells whether there is something new to
@@ -73,15 +79,15 @@ func (s *shelf) offer(o locate.Offer) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, known := s.byID[o.ID]
+	i, known := s.byID[s.key(o.ID)]
 	if !known {
 		i = s.room()
-		s.parcels[i] = parcel{hash: hash, wanted: o.Wanted, class: gone}
-		s.byID[o.ID] = i
+		*s.at(i) = parcel{hash: hash, wanted: o.Wanted, class: gone}
+		s.byID[s.key(o.ID)] = i
 		s.join(i, pick(o.Wanted, newWanted, newRest))
 		return true
 	}
-	p := &s.parcels[i]
+	p := s.at(i)
 	moved, hasty := p.hash != hash, o.Wanted && !p.wanted
 	p.hash, p.wanted = hash, o.Wanted
 	switch {
@@ -99,13 +105,13 @@ func (s *shelf) offer(o locate.Offer) bool {
 func (s *shelf) withdraw(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, ok := s.byID[id]
+	i, ok := s.byID[s.key(id)]
 	if !ok {
 		return
 	}
-	delete(s.byID, id)
-	if s.parcels[i].class == out {
-		s.parcels[i].class = gone // announced frees it
+	delete(s.byID, s.key(id))
+	if s.at(i).class == out {
+		s.at(i).class = gone // announced frees it
 		return
 	}
 	s.leave(i)
@@ -125,7 +131,7 @@ func (s *shelf) take(now time.Time) (int32, krpc.ID, bool) {
 			s.turn = !s.turn
 		}
 		s.leave(i)
-		p := &s.parcels[i]
+		p := s.at(i)
 		p.class = out
 		if p.second {
 			return i, p.hash[1], true
@@ -148,7 +154,7 @@ func (s *shelf) order() [classes]class {
 func (s *shelf) announced(i int32, ok bool, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := &s.parcels[i]
+	p := s.at(i)
 	if p.class == gone {
 		s.free = append(s.free, i)
 		return
@@ -163,7 +169,7 @@ func (s *shelf) announced(i int32, ok bool, now time.Time) {
 		s.join(i, pick(p.wanted, newWanted, newRest))
 	default:
 		p.second = p.second && !ok
-		p.at = uint32(now.Sub(s.start) / time.Second)
+		p.at = uint32(now.Sub(s.start)/time.Second) + 1
 		c := pick(p.wanted, oldWanted, oldRest)
 		if !ok {
 			c = failed
@@ -188,7 +194,7 @@ func (s *shelf) wake() (at time.Time) {
 
 // due is when the share may be announced.
 func (s *shelf) due(i int32) time.Time {
-	p := &s.parcels[i]
+	p := s.at(i)
 	return s.start.Add(time.Duration(p.at)*time.Second + due[p.class])
 }
 
@@ -199,19 +205,27 @@ func (s *shelf) room() int32 {
 		s.free = s.free[:n-1]
 		return i
 	}
-	s.parcels = append(s.parcels, parcel{})
-	return int32(len(s.parcels) - 1)
+	if s.count%crate == 0 {
+		s.crates = append(s.crates, new([crate]parcel))
+	}
+	s.count++
+	return s.count - 1
 }
+
+func (s *shelf) key(id string) uint64 { return maphash.String(s.seed, id) }
+
+// at is the share in a place.
+func (s *shelf) at(i int32) *parcel { return &s.crates[i/crate][i%crate] }
 
 // join puts a share at the end of a list. Each list is in the order of time.
 func (s *shelf) join(i int32, c class) {
-	p, e := &s.parcels[i], &s.ends[c]
+	p, e := s.at(i), &s.ends[c]
 	p.class, p.prev, p.next = c, e.last, 0
 	if c <= newRest {
 		p.at = 0
 	}
 	if e.last > 0 {
-		s.parcels[e.last-1].next = i + 1
+		s.at(e.last - 1).next = i + 1
 	} else {
 		e.first = i + 1
 	}
@@ -220,15 +234,15 @@ func (s *shelf) join(i int32, c class) {
 
 // leave takes a share out of its list.
 func (s *shelf) leave(i int32) {
-	p := &s.parcels[i]
+	p := s.at(i)
 	e := &s.ends[p.class]
 	if p.prev > 0 {
-		s.parcels[p.prev-1].next = p.next
+		s.at(p.prev - 1).next = p.next
 	} else {
 		e.first = p.next
 	}
 	if p.next > 0 {
-		s.parcels[p.next-1].prev = p.prev
+		s.at(p.next - 1).prev = p.prev
 	} else {
 		e.last = p.prev
 	}
