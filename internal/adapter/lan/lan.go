@@ -12,8 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"shoal/internal/core/ident"
 )
 
 const (
@@ -23,8 +21,12 @@ const (
 
 // Config says what to announce and where.
 type Config struct {
-	Port uint16       // at which peers and nodes reach this one, over TCP and UDP; not 0
-	ID   ident.NodeID // told to the whole link by multicast DNS; the zero value turns that off
+	Port uint16 // at which peers and nodes reach this one, over TCP and UDP; not 0
+	// Tags gives what this node is called by multicast DNS, where strangers listen: tags that
+	// mean something to members of its groups alone. Sixteen count. While there are none
+	// nothing is said by it and nothing is asked. It is asked every two seconds; a change is
+	// told at once. Nil: no multicast DNS.
+	Tags func() [][8]byte
 
 	// Interfaces gives those that may be used; of them loopback, and what can't do
 	// multicast, are left out, and all after the sixteenth. Nil: all of the machine.
@@ -46,14 +48,17 @@ type Config struct {
 }
 
 // Found is an address at which somebody near says to be: with a share of ours
-// (InfoHash, by BEP 14), or as a node (NodeID, by multicast DNS). Either is a claim. The
+// (InfoHash, by BEP 14), or as a node (Tags, by multicast DNS). Either is a claim. The
 // address is that of the packet, so that nobody can speak for another host; a link-local
 // IPv6 address has its zone.
 type Found struct {
 	Addr     netip.AddrPort
-	InfoHash [20]byte     // v1, or v2 cut to 20 bytes; zero for a node
-	NodeID   ident.NodeID // zero for a share
+	InfoHash [20]byte  // v1, or v2 cut to 20 bytes; zero for a node
+	Tags     [][8]byte // nil for a share; at most sixteen
 }
+
+// Tag is what one group knows a node by on a local network.
+type Tag = [8]byte
 
 // Stats counts since Start.
 type Stats struct {
@@ -124,7 +129,7 @@ func (l *LAN) Start(ctx context.Context) error {
 	opened := 0
 	for p := range protocols {
 		for f := range families {
-			if p == mdns && l.cfg.ID.IsZero() {
+			if p == mdns && l.cfg.Tags == nil {
 				continue
 			}
 			s, err := openSocket(channel{p, f})
@@ -185,13 +190,16 @@ func (l *LAN) Stats() Stats {
 
 // run owns the station.
 func (l *LAN) run(ctx context.Context) {
-	s := newStation(l.cfg.ID, l.cfg.Port, l.cfg.Rand)
+	s := newStation(l.cfg.Port, l.cfg.Rand)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var lookAt time.Time
 	for {
 		now := l.cfg.Now()
 		if !now.Before(lookAt) {
+			if l.cfg.Tags != nil {
+				l.send(s.retag(now, l.cfg.Tags()), func(packet) {})
+			}
 			l.look(now, s)
 			lookAt = now.Add(lookEvery)
 		}

@@ -97,7 +97,7 @@ type line struct {
 	Event string       // ready, share, node, conn, stats, closed
 	Addr  string       `json:",omitempty"`
 	Hash  string       `json:",omitempty"`
-	Node  string       `json:",omitempty"`
+	Tags  string       `json:",omitempty"`
 	Err   string       `json:",omitempty"`
 	Stats *statsOfNode `json:",omitempty"`
 }
@@ -107,7 +107,7 @@ type statsOfNode struct {
 	Sent, Unsent, Received, Refused, Seen int64
 }
 
-// nodeMain is one node: SHOAL_LAN_NODE is "KEY PORT INTERFACES", commands come by
+// nodeMain is one node: SHOAL_LAN_NODE is "TAG PORT INTERFACES", commands come by
 // standard input: announce HASH..., stats, close.
 func nodeMain() int {
 	f := strings.Fields(os.Getenv("SHOAL_LAN_NODE"))
@@ -115,7 +115,7 @@ func nodeMain() int {
 	port, _ := strconv.Atoi(f[1])
 	out := json.NewEncoder(os.Stdout)
 	lines := make(chan line, 1000)
-	cfg := Config{Port: uint16(port), ID: key(byte(n)).ID(),
+	cfg := Config{Port: uint16(port), Tags: func() [][8]byte { return []Tag{tag(n)} },
 		Interfaces: func() ([]net.Interface, error) {
 			all, err := net.Interfaces()
 			return slices.DeleteFunc(all, func(i net.Interface) bool { return !slices.Contains(f[2:], i.Name) }), err
@@ -127,10 +127,10 @@ func nodeMain() int {
 			return errors.New("out of scope")
 		},
 		Found: func(x Found) {
-			if x.NodeID.IsZero() {
+			if x.Tags == nil {
 				lines <- line{Event: "share", Addr: x.Addr.String(), Hash: hex.EncodeToString(x.InfoHash[:])}
 			} else {
-				lines <- line{Event: "node", Addr: x.Addr.String(), Node: x.NodeID.String()}
+				lines <- line{Event: "node", Addr: x.Addr.String(), Tags: fmt.Sprintf("%x", x.Tags)}
 			}
 		}}
 	l, err := New(cfg)
@@ -268,7 +268,7 @@ func newHost(t *testing.T, env []string, program ...string) *host {
 	return h
 }
 
-// newNode is a host that will be a node: its number makes its key.
+// newNode is a host that will be a node: its number makes its tag.
 func newNode(t *testing.T, n int, ifaces ...string) *host {
 	t.Helper()
 	self, err := os.Executable()

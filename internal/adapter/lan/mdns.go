@@ -1,22 +1,20 @@
 package lan
 
 import (
+	"encoding/base64"
 	"errors"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/net/dns/dnsmessage"
-
-	"shoal/internal/core/ident"
 )
 
 // The names of RFC 6763.
 const (
 	serviceName = "_shoal._udp.local."
 	metaName    = "_services._dns-sd._udp.local." // §9: which services are there
-	addrKey     = "dnsaddr="                      // begins a TXT string, as libp2p has it
+	tagsKey     = "tags="                         // begins the TXT string that has the tags
 )
 
 // The bounds of one message of multicast DNS.
@@ -26,7 +24,8 @@ const (
 	maxRecords   = 256
 	maxTexts     = 32 // strings of a TXT record that are looked at
 	maxKnown     = 16 // known answers of one query, of up to 78 bytes each
-	maxOwnAddrs  = 3  // addresses that are told: two strings of up to 130 bytes each
+	maxOwnAddrs  = 8  // addresses that are told: up to 28 bytes each
+	maxTags      = 16 // of one node: 176 bytes
 )
 
 // Times to live in seconds (RFC 6762 §10): of a record that names the host or its
@@ -57,17 +56,33 @@ type mdnsMessage struct {
 // mdnsNode is what one instance says of itself: a claim.
 type mdnsNode struct {
 	Instance string // its whole name
-	ID       ident.NodeID
-	Addrs    []netip.AddrPort // without zones, each once
+	Tags     []Tag  // 1 to maxTags
+	Port     uint16
+	Addrs    []netip.Addr // of its host, without zones
+}
+
+// claims are the records of a response that make nodes when all are read.
+type claims struct {
+	mdnsMessage
+	texts []mdnsNode // Instance and Tags
+	ports []claim    // of an instance, with its host
+	hosts []claim    // with an address
+}
+
+// claim is one record of an instance or of a host.
+type claim struct {
+	name, host string // in lower case
+	port       uint16
+	addr       netip.Addr
 }
 
 // parseMDNS reads a message. Names are compared without regard to case (RFC 6762 §16).
 func parseMDNS(b []byte) (mdnsMessage, error) {
-	var m mdnsMessage
+	var m claims
 	var p dnsmessage.Parser
 	h, err := p.Start(b)
 	if err != nil || len(b) > maxMDNS || h.OpCode != 0 || h.RCode != 0 { // §18.3, §18.11
-		return m, errMDNS
+		return m.mdnsMessage, errMDNS
 	}
 	m.Response = h.Response
 	for n := 0; ; n++ {
@@ -76,7 +91,7 @@ func parseMDNS(b []byte) (mdnsMessage, error) {
 			break
 		}
 		if err != nil || n == maxQuestions {
-			return m, errMDNS
+			return m.mdnsMessage, errMDNS
 		}
 		if !m.Response {
 			m.question(q)
@@ -84,15 +99,16 @@ func parseMDNS(b []byte) (mdnsMessage, error) {
 	}
 	left := maxRecords
 	if !m.records(&p, p.AnswerHeader, p.SkipAnswer, &left) {
-		return m, errMDNS
+		return m.mdnsMessage, errMDNS
 	}
 	if !m.Response {
-		return m, nil // what follows in a query is of no use here
+		return m.mdnsMessage, nil // what follows in a query is of no use here
 	}
 	if p.SkipAllAuthorities() != nil || !m.records(&p, p.AdditionalHeader, p.SkipAdditional, &left) {
-		return m, errMDNS
+		return m.mdnsMessage, errMDNS
 	}
-	return m, nil
+	m.nodes()
+	return m.mdnsMessage, nil
 }
 
 // question takes one question.
@@ -113,7 +129,7 @@ func (m *mdnsMessage) question(q dnsmessage.Question) {
 }
 
 // records walks a section; false if it is malformed or has too much.
-func (m *mdnsMessage) records(p *dnsmessage.Parser, next func() (dnsmessage.ResourceHeader, error), skip func() error, left *int) bool {
+func (m *claims) records(p *dnsmessage.Parser, next func() (dnsmessage.ResourceHeader, error), skip func() error, left *int) bool {
 	for {
 		h, err := next()
 		if errors.Is(err, dnsmessage.ErrSectionDone) {
@@ -131,16 +147,63 @@ func (m *mdnsMessage) records(p *dnsmessage.Parser, next func() (dnsmessage.Reso
 			if r, err = p.PTRResource(); err == nil {
 				m.pointer(r.PTR.String(), h.TTL)
 			}
-		case h.Type == dnsmessage.TypeTXT && m.Response && h.TTL > 0 && strings.HasSuffix(name, "."+serviceName):
-			var r dnsmessage.TXTResource
-			if r, err = p.TXTResource(); err == nil {
-				m.text(h.Name.String(), r.TXT)
-			}
+		case m.Response && h.TTL > 0:
+			err = m.record(p, h, name, skip)
 		default:
 			err = skip()
 		}
 		if err != nil {
 			return false
+		}
+	}
+}
+
+// record takes one that a node says of itself or of its host.
+func (m *claims) record(p *dnsmessage.Parser, h dnsmessage.ResourceHeader, name string, skip func() error) error {
+	instance := strings.HasSuffix(name, "."+serviceName)
+	switch {
+	case h.Type == dnsmessage.TypeTXT && instance:
+		r, err := p.TXTResource()
+		if tags := tagsOf(r.TXT); err == nil && tags != nil {
+			m.texts = append(m.texts, mdnsNode{Instance: h.Name.String(), Tags: tags})
+		}
+		return err
+	case h.Type == dnsmessage.TypeSRV && instance:
+		r, err := p.SRVResource()
+		if err == nil && r.Port != 0 {
+			m.ports = append(m.ports, claim{name: name, host: strings.ToLower(r.Target.String()), port: r.Port})
+		}
+		return err
+	case h.Type == dnsmessage.TypeA:
+		r, err := p.AResource()
+		m.hosts = append(m.hosts, claim{name: name, addr: netip.AddrFrom4(r.A)})
+		return err
+	case h.Type == dnsmessage.TypeAAAA:
+		r, err := p.AAAAResource()
+		m.hosts = append(m.hosts, claim{name: name, addr: netip.AddrFrom16(r.AAAA)})
+		return err
+	}
+	return skip()
+}
+
+// nodes puts the records together. An instance that lacks one is passed over, and so is
+// one that says something twice.
+func (m *claims) nodes() {
+	for _, n := range m.texts {
+		of := func(c claim) bool { return strings.EqualFold(c.name, n.Instance) }
+		i := slices.IndexFunc(m.ports, of)
+		twice := i >= 0 && slices.ContainsFunc(m.ports[i+1:], of)
+		if i < 0 || twice || slices.ContainsFunc(m.Nodes, func(o mdnsNode) bool { return strings.EqualFold(o.Instance, n.Instance) }) {
+			continue
+		}
+		n.Port = m.ports[i].port
+		for _, h := range m.hosts {
+			if h.name == m.ports[i].host && !h.addr.Is4In6() {
+				n.Addrs = append(n.Addrs, h.addr)
+			}
+		}
+		if len(n.Addrs) > 0 {
+			m.Nodes = append(m.Nodes, n)
 		}
 	}
 }
@@ -155,67 +218,38 @@ func (m *mdnsMessage) pointer(instance string, ttl uint32) {
 	}
 }
 
-// text takes an instance's TXT record. Strings that are no addresses of a node are
-// passed over; one that speaks of two nodes speaks of none.
-func (m *mdnsMessage) text(instance string, texts []string) {
-	n := mdnsNode{Instance: instance}
+// appendTags writes the TXT string of tags.
+func appendTags(dst []byte, tags []Tag) []byte {
+	var raw []byte
+	for _, t := range tags {
+		raw = append(raw, t[:]...)
+	}
+	return base64.RawURLEncoding.AppendEncode(append(dst, tagsKey...), raw)
+}
+
+// tagsOf reads it, the first of its key (RFC 6763 §6.4); nil if there is none or it makes
+// no sense.
+func tagsOf(texts []string) (tags []Tag) {
 	for _, s := range texts[:min(len(texts), maxTexts)] {
-		addr, id, ok := parseAddr(s)
-		if !ok {
+		if len(s) < len(tagsKey) || !strings.EqualFold(s[:len(tagsKey)], tagsKey) {
 			continue
 		}
-		if !n.ID.IsZero() && id != n.ID {
-			return
+		raw, err := base64.RawURLEncoding.Strict().DecodeString(s[len(tagsKey):])
+		if err != nil || len(raw)%len(Tag{}) != 0 || len(raw) > maxTags*len(Tag{}) || strings.ContainsAny(s, "\r\n") {
+			return nil
 		}
-		n.ID = id
-		if !slices.Contains(n.Addrs, addr) {
-			n.Addrs = append(n.Addrs, addr)
+		for t := range slices.Chunk(raw, len(Tag{})) {
+			tags = append(tags, Tag(t))
 		}
+		return tags
 	}
-	if len(n.Addrs) > 0 {
-		m.Nodes = append(m.Nodes, n)
-	}
-}
-
-// appendAddr writes the two TXT strings of an address: TCP and QUIC share the port.
-func appendAddrs(texts []string, a netip.AddrPort, id ident.NodeID) []string {
-	ip := "/ip4/"
-	if a.Addr().Is6() {
-		ip = "/ip6/"
-	}
-	ip += a.Addr().WithZone("").String()
-	port := strconv.Itoa(int(a.Port()))
-	return append(texts, addrKey+ip+"/tcp/"+port+"/p2p/"+id.String(), addrKey+ip+"/udp/"+port+"/quic-v1/p2p/"+id.String())
-}
-
-// parseAddr reads one such string; other transports and names for hosts are not taken.
-func parseAddr(s string) (addr netip.AddrPort, id ident.NodeID, ok bool) {
-	s, ok = strings.CutPrefix(s, addrKey+"/ip")
-	f := strings.Split(s, "/")
-	if len(f) == 7 && f[2] == "udp" && f[4] == "quic-v1" {
-		f = slices.Delete(f, 4, 5)
-	} else if len(f) != 6 || f[2] != "tcp" {
-		return addr, id, false
-	}
-	if !ok || f[4] != "p2p" {
-		return addr, id, false
-	}
-	ip, err := netip.ParseAddr(f[1])
-	if err != nil || ip.Zone() != "" || ip.Is4In6() || f[0] != "4" && f[0] != "6" || (f[0] == "4") != ip.Is4() {
-		return addr, id, false
-	}
-	port, err := strconv.ParseUint(f[3], 10, 16)
-	if err != nil || port == 0 || f[3][0] == '0' {
-		return addr, id, false
-	}
-	id, err = ident.ParseNodeID(f[5])
-	return netip.AddrPortFrom(ip, uint16(port)), id, err == nil && !id.IsZero()
+	return nil
 }
 
 // service is what a node says of itself on one link.
 type service struct {
 	instance string // one label of 1 to 63 letters and digits, of no meaning
-	id       ident.NodeID
+	tags     []Tag  // maxTags at most
 	port     uint16
 	addrs    []netip.Addr
 }
@@ -266,14 +300,10 @@ func appendAnswer(dst []byte, s service, meta, gone bool) ([]byte, error) {
 	}
 	mine, host := head(s.name(), cacheFlush, hostTTL), head(s.host(), cacheFlush, hostTTL)
 	addrs := s.addrs[:min(len(s.addrs), maxOwnAddrs)]
-	var texts []string
-	for _, a := range addrs {
-		texts = appendAddrs(texts, netip.AddrPortFrom(a, s.port), s.id)
-	}
 	err := errors.Join(b.StartAnswers(),
 		b.PTRResource(head(serviceName, 0, serviceTTL), dnsmessage.PTRResource{PTR: mine.Name}),
 		b.SRVResource(mine, dnsmessage.SRVResource{Port: s.port, Target: host.Name}),
-		b.TXTResource(mine, dnsmessage.TXTResource{TXT: texts}))
+		b.TXTResource(mine, dnsmessage.TXTResource{TXT: []string{string(appendTags(nil, s.tags))}}))
 	for _, a := range addrs {
 		if a.Is4() {
 			err = errors.Join(err, b.AResource(host, dnsmessage.AResource{A: a.As4()}))

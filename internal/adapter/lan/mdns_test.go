@@ -43,22 +43,20 @@ func TestRFC6762_Query(t *testing.T) {
 }
 
 func TestRFC6763_Answer(t *testing.T) {
-	id := key(1).ID()
-	tcp, quic := "dnsaddr=/ip4/10.0.0.1/tcp/7463/p2p/"+id.String(), "dnsaddr=/ip4/10.0.0.1/udp/7463/quic-v1/p2p/"+id.String()
-	texts := fmt.Sprintf("%02x%s%02x%s", len(tcp), text(tcp), len(quic), text(quic))
+	tags := []Tag{{1, 2, 3, 4, 5, 6, 7, 8}, {0xff, 0xef, 7: 0xfe}}
 	want := unhex(t, "0000 8400 0000 0004 0000 0000"+
 		shoalName+"000c 0001 00001194 0006 03"+text("abc")+"c00c"+
 		"c029 0021 8001 00000078 0011 0000 0000 1d27 03"+text("abc")+"05"+text("local")+"00"+
-		"c029 0010 8001 00000078"+fmt.Sprintf("%04x", len(texts)/2)+texts+
+		"c029 0010 8001 00000078 001c 1b"+text("tags=AQIDBAUGBwj_7wAAAAAA_g")+
 		"03"+text("abc")+"c018 0001 8001 00000078 0004 0a000001")
-	s := service{instance: "abc", id: id, port: 7463, addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}
+	s := service{instance: "abc", tags: tags, port: 7463, addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}
 	got, err := appendAnswer(nil, s, false, false)
 	if err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("got  %x\nwant %x (%v)", got, want, err)
 	}
 	m, err := parseMDNS(got)
 	if err != nil || !reflect.DeepEqual(m, mdnsMessage{Response: true,
-		Nodes: []mdnsNode{{"abc." + serviceName, id, []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:7463")}}}}) {
+		Nodes: []mdnsNode{{"abc." + serviceName, tags, 7463, []netip.Addr{netip.MustParseAddr("10.0.0.1")}}}}) {
 		t.Errorf("read back as %+v, %v", m, err)
 	}
 	for n := range got {
@@ -77,8 +75,8 @@ func TestRFC6763_Answer(t *testing.T) {
 
 // Whatever addresses a node has, what it says fits in one frame.
 func TestAnswerFitsInAFrame(t *testing.T) {
-	s := service{instance: strings.Repeat("x", 63), id: key(1).ID(), port: 65535}
-	for i := range 9 {
+	s := service{instance: strings.Repeat("x", 63), tags: make([]Tag, maxTags), port: 65535}
+	for i := range 2 * maxOwnAddrs {
 		a := netip.MustParseAddr("fd00:1111:2222:3333:4444:5555:6666:7777").As16()
 		a[15] = byte(i)
 		s.addrs = append(s.addrs, netip.AddrFrom16(a))
@@ -96,24 +94,70 @@ func TestAnswerFitsInAFrame(t *testing.T) {
 	}
 }
 
-func TestMultiaddr(t *testing.T) {
-	id := key(1).ID()
-	p2p := "/p2p/" + id.String()
-	for _, c := range []struct{ text, want string }{
-		{"dnsaddr=/ip4/10.0.0.1/tcp/4001" + p2p, "10.0.0.1:4001"},
-		{"dnsaddr=/ip4/10.0.0.1/udp/4001/quic-v1" + p2p, "10.0.0.1:4001"},
-		{"dnsaddr=/ip6/fe80::1/tcp/65535" + p2p, "[fe80::1]:65535"},
-		{"", ""}, {"dnsaddr=", ""}, {"/ip4/10.0.0.1/tcp/4001" + p2p, ""}, {"dnsaddr=/ip4/10.0.0.1/tcp/4001", ""},
-		{"dnsaddr=/ip4/10.0.0.1/tcp/0" + p2p, ""}, {"dnsaddr=/ip4/10.0.0.1/tcp/65536" + p2p, ""}, {"dnsaddr=/ip4/10.0.0.1/tcp/04001" + p2p, ""},
-		{"dnsaddr=/ip4/10.0.0.1/udp/4001" + p2p, ""}, {"dnsaddr=/ip4/10.0.0.1/udp/4001/quic" + p2p, ""}, {"dnsaddr=/ip4/10.0.0.1/tcp/4001/ws" + p2p, ""},
-		{"dnsaddr=/ip4/::1/tcp/4001" + p2p, ""}, {"dnsaddr=/ip6/10.0.0.1/tcp/4001" + p2p, ""}, {"dnsaddr=/ip6/::ffff:10.0.0.1/tcp/4001" + p2p, ""},
-		{"dnsaddr=/ip6/fe80::1%eth0/tcp/4001" + p2p, ""}, {"dnsaddr=/ip5/10.0.0.1/tcp/4001" + p2p, ""}, {"dnsaddr=/ip4/010.0.0.1/tcp/4001" + p2p, ""},
-		{"dnsaddr=/dns4/host.local/tcp/4001" + p2p, ""}, {"dnsaddr=/ip4/10.0.0.1/tcp/4001/p2p/x", ""}, {"dnsaddr=/ip4/10.0.0.1/tcp/4001/p2p/", ""},
-		{"dnsaddr=/ip4/10.0.0.1/tcp/4001" + p2p + "/p2p-circuit", ""}, {"dnsaddr=/ip4/10.0.0.1/tcp/4001" + p2p + "/", ""},
+func TestTags(t *testing.T) {
+	one, two := []Tag{{1, 2, 3, 4, 5, 6, 7, 8}}, []Tag{{1, 2, 3, 4, 5, 6, 7, 8}, {0xff, 0xef, 7: 0xfe}}
+	full := string(appendTags(nil, make([]Tag, maxTags)))
+	if len(full) > 255 {
+		t.Errorf("%d bytes are more than a TXT string has", len(full))
+	}
+	for _, c := range []struct {
+		name  string
+		texts []string
+		want  []Tag
+	}{
+		{"one", []string{"tags=AQIDBAUGBwg"}, one},
+		{"two", []string{"tags=AQIDBAUGBwj_7wAAAAAA_g"}, two},
+		{"other strings, other case, another one", []string{"", "x", "tag=AQIDBAUGBwg", "Tags=AQIDBAUGBwg", "tags=AAAAAAAAAAA"}, one},
+		{"sixteen", []string{full}, make([]Tag, maxTags)},
+		{"nothing", nil, nil},
+		{"none", []string{"tags="}, nil},
+		{"no value", []string{"tags"}, nil},
+		{"cut", []string{"tags=AQIDBAUGBw"}, nil},
+		{"too long", []string{"tags=AQIDBAUGBwgA"}, nil},
+		{"padded", []string{"tags=AQIDBAUGBwg="}, nil},
+		{"of the other alphabet", []string{"tags=AQIDBAUGBwj/7wAAAAAA/g"}, nil},
+		{"bits over", []string{"tags=AQIDBAUGBwh"}, nil},
+		{"with a newline", []string{"tags=AQIDBA\nUGBwg"}, nil},
+		{"the first makes no sense", []string{"tags=x", "tags=AQIDBAUGBwg"}, nil},
+		{"seventeen", []string{string(appendTags(nil, make([]Tag, maxTags+1)))}, nil},
+		{"far behind", append(make([]string, maxTexts), "tags=AQIDBAUGBwg"), nil},
 	} {
-		addr, got, ok := parseAddr(c.text)
-		if ok != (c.want != "") || ok && (addr.String() != c.want || got != id) {
-			t.Errorf("%q: %v %v %v", c.text, addr, got, ok)
+		if got := tagsOf(c.texts); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %x", c.name, got)
+		}
+	}
+}
+
+// A node is what all its records together say; one that lacks some, or says something
+// twice, is none.
+func TestIncompleteNodes(t *testing.T) {
+	const ptr, srv, txt, a = "c00c 000c 0001 00001194 0002 c02b", "c02b 0021 8001 00000078 0008 0000 0000 1d27 c032",
+		"c02b 0010 8001 00000078 0011 10" + "746167733d4151494442415547427767", "c032 0001 8001 00000078 0004 0a000001"
+	// The question tells the names to point at: the service, the instance, the host.
+	head := "0000 8400 0003 %04x 0000 0000" + shoalName + "000c 0001" + "01" + "78" + "c00c 000c 0001" + "03" + "616263" + "c018 000c 0001"
+	bad := strings.NewReplacer("c02b", "c023", "c032", "c029")
+	for _, c := range []struct {
+		name    string
+		records []string
+		want    int
+	}{
+		{"all", []string{ptr, srv, txt, a}, 1},
+		{"in another order", []string{a, txt, srv}, 1},
+		{"no port", []string{txt, a}, 0},
+		{"port 0", []string{strings.Replace(srv, "1d27", "0000", 1), txt, a}, 0},
+		{"no tags", []string{srv, a}, 0},
+		{"no address", []string{srv, txt}, 0},
+		{"another host's address", []string{srv, txt, strings.Replace(a, "c032", "c018", 1)}, 0},
+		{"two ports", []string{srv, strings.Replace(srv, "1d27", "1d28", 1), txt, a}, 0},
+		{"two texts", []string{srv, txt, txt, a}, 1},
+		{"an address that is gone", []string{srv, txt, strings.Replace(a, "00000078", "00000000", 1)}, 0},
+		{"IPv4 as IPv6", []string{srv, txt, "c032 001c 8001 00000078 0010 00000000000000000000ffff0a000001"}, 0},
+		{"IPv6", []string{srv, txt, "c032 001c 8001 00000078 0010 fe800000000000000000000000000001"}, 1},
+	} {
+		b := unhex(t, bad.Replace(fmt.Sprintf(head, len(c.records))+strings.Join(c.records, "")))
+		m, err := parseMDNS(b)
+		if err != nil || len(m.Nodes) != c.want {
+			t.Errorf("%s: %+v, %v", c.name, m, err)
 		}
 	}
 }
@@ -285,9 +329,9 @@ func TestRFC6763_9_Enumeration(t *testing.T) {
 
 // What a node claims counts for the address that it speaks from, and for nobody else's.
 func TestClaims(t *testing.T) {
-	other := key(9).ID()
-	at := func(addrs ...string) []byte {
-		s := service{instance: "abc", id: other, port: 99}
+	theirs := []Tag{tag(9), tag(8)}
+	at := func(instance string, addrs ...string) []byte {
+		s := service{instance: instance, tags: theirs, port: 99}
 		for _, a := range addrs {
 			s.addrs = append(s.addrs, netip.MustParseAddr(a))
 		}
@@ -297,11 +341,8 @@ func TestClaims(t *testing.T) {
 		}
 		return b
 	}
-	self := newStation(key(1).ID(), 7463, rand.New(rand.NewPCG(1, 1)))
-	own, err := appendAnswer(nil, service{instance: "abc", id: key(1).ID(), port: 99, addrs: []netip.Addr{netip.MustParseAddr("10.0.0.9")}}, false, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := newStation(7463, rand.New(rand.NewPCG(1, 1)))
+	self.retag(zero, []Tag{tag(1)})
 	l := newCable(1, true, 0).ends[0].link
 	self.relink(zero, []link{l})
 	for _, x := range []struct {
@@ -311,15 +352,15 @@ func TestClaims(t *testing.T) {
 		bytes []byte
 		want  string
 	}{
-		{"its own address", v4, "10.0.0.9", at("10.0.0.8", "10.0.0.9"), "10.0.0.9:99"},
-		{"again", v4, "10.0.0.9", at("10.0.0.9"), ""},
-		{"IPv6", v6, "fe80::9%eth0", at("10.0.0.9", "fe80::9"), "[fe80::9%eth0]:99"},
-		{"another's address", v4, "10.0.0.7", at("10.0.0.8"), ""},
-		{"from another subnet", v4, "10.0.9.7", at("10.0.9.7"), ""},
-		{"our own node", v4, "10.0.0.9", own, ""},
+		{"its own address", v4, "10.0.0.9", at("abc", "10.0.0.8", "10.0.0.9"), "10.0.0.9:99"},
+		{"again", v4, "10.0.0.9", at("abc", "10.0.0.9"), ""},
+		{"IPv6", v6, "fe80::9%eth0", at("abc", "10.0.0.9", "fe80::9"), "[fe80::9%eth0]:99"},
+		{"another's address", v4, "10.0.0.7", at("abc", "10.0.0.8"), ""},
+		{"from another subnet", v4, "10.0.9.7", at("abc", "10.0.9.7"), ""},
+		{"our own words", v4, "10.0.0.5", at(strings.ToUpper(self.nodes.label), "10.0.0.5"), ""},
 	} {
 		got, _ := self.receive(zero, packet{channel{mdns, x.f}, 2, netip.MustParseAddr(x.from), x.bytes})
-		if len(got) != min(1, len(x.want)) || len(got) == 1 && (got[0].Addr.String() != x.want || got[0].NodeID != other || got[0].InfoHash != hash{}) {
+		if len(got) != min(1, len(x.want)) || len(got) == 1 && (got[0].Addr.String() != x.want || !slices.Equal(got[0].Tags, theirs) || got[0].InfoHash != hash{}) {
 			t.Errorf("%s: %v", x.name, got)
 		}
 	}
@@ -328,15 +369,89 @@ func TestClaims(t *testing.T) {
 	}
 }
 
+// Without tags a station neither speaks nor asks nor answers by multicast DNS; with the first
+// it begins at once, others it tells at once, and it says goodbye with the last.
+func TestTagsComeAndGo(t *testing.T) {
+	c, said := talk(t)
+	e := c.ends[0]
+	e.s.retag(zero, nil)
+	query, err := appendQuery(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.run(time.Hour)
+	c.ask(query)
+	c.run(time.Minute)
+	if queries, answers := said(); len(queries)+len(answers) > 0 {
+		t.Fatalf("it said %d times something without tags", len(queries)+len(answers))
+	}
+	told := func() (tags []Tag) {
+		for _, p := range e.log {
+			if m, _ := parseMDNS(p.bytes); m.Response && len(m.Nodes) == 1 {
+				tags = m.Nodes[0].Tags
+			}
+		}
+		return tags
+	}
+	for i, tags := range [][]Tag{{tag(5)}, {tag(3), tag(5)}, {tag(3)}} {
+		at := c.now
+		if bye := e.s.retag(c.now, tags); len(bye) > 0 {
+			t.Errorf("%d goodbyes", len(bye))
+		}
+		c.run(10 * time.Second)
+		queries, answers := said()
+		if n := len(answers); n != 2*i+2 || answers[2*i].Sub(at) > 120*time.Millisecond || answers[2*i+1].Sub(answers[2*i]) != time.Second {
+			t.Errorf("change %d at %v is told at %v", i, at, answers)
+		}
+		if i == 0 && (len(queries) == 0 || queries[0].Sub(at) > 120*time.Millisecond) {
+			t.Errorf("asked at %v", queries)
+		}
+		if !slices.Equal(told(), tags) {
+			t.Errorf("told %x, want %x", told(), tags)
+		}
+		c.run(time.Minute)
+	}
+	if e.s.retag(c.now, []Tag{tag(3), tag(3)}); len(e.s.nodes.tags) != 1 {
+		t.Error("a tag twice is two")
+	}
+	_, before := said()
+	bye := e.s.retag(c.now, nil)
+	if m, err := parseMDNS(bye[0].bytes); len(bye) != 1 || err != nil || len(m.Gone) != 1 {
+		t.Errorf("%d goodbyes: %+v, %v", len(bye), m, err)
+	}
+	c.ask(query)
+	c.run(time.Hour)
+	if _, after := said(); len(after) != len(before) {
+		t.Error("it speaks on after the goodbye")
+	}
+}
+
+// Their order does not tell strangers which is which from one day to the next, and more
+// than sixteen are not told.
+func TestTagsAreSortedAndBounded(t *testing.T) {
+	var tags []Tag
+	for i := range 20 {
+		tags = append(tags, tag(20-i))
+	}
+	s := newStation(1, rand.New(rand.NewPCG(1, 1)))
+	s.retag(zero, tags)
+	if n := len(s.nodes.tags); n != maxTags || s.nodes.tags[0] != tag(1) || s.nodes.tags[15] != tag(16) {
+		t.Errorf("%x", s.nodes.tags)
+	}
+	if tags[0] != tag(20) {
+		t.Error("the caller's list was changed")
+	}
+}
+
 // Strangers who make up names and nodes fill no more than the tables hold.
 func TestMemoryIsBounded(t *testing.T) {
-	s := newStation(key(1).ID(), 7463, rand.New(rand.NewPCG(1, 1)))
+	s := newStation(7463, rand.New(rand.NewPCG(1, 1)))
+	s.retag(zero, []Tag{tag(1)})
 	s.relink(zero, []link{newCable(1, false, 0).ends[0].link})
 	for i := range 6000 {
-		id := key(1).ID()
-		id[0], id[1], id[2] = byte(i), byte(i>>8), 1
+		tags := []Tag{{byte(i), byte(i >> 8), 1}}
 		a := netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})
-		b, err := appendAnswer(nil, service{instance: fmt.Sprint("x", i), id: id, port: 99, addrs: []netip.Addr{a}}, false, false)
+		b, err := appendAnswer(nil, service{instance: fmt.Sprint("x", i), tags: tags, port: 99, addrs: []netip.Addr{a}}, false, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -351,7 +466,7 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 func FuzzMDNS(f *testing.F) {
-	s := service{instance: "abc", id: key(1).ID(), port: 7463, addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fe80::1")}}
+	s := service{instance: "abc", tags: []Tag{tag(1), tag(2)}, port: 7463, addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fe80::1")}}
 	for _, meta := range []bool{false, true} {
 		b, err := appendAnswer(nil, s, meta, meta)
 		if err != nil {
@@ -359,6 +474,11 @@ func FuzzMDNS(f *testing.F) {
 		}
 		f.Add(b)
 	}
+	b, err := appendAnswer(nil, s, true, false)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
 	q, err := appendQuery(nil, []string{"abc." + serviceName, "x." + serviceName})
 	if err != nil {
 		f.Fatal(err)
@@ -371,18 +491,21 @@ func FuzzMDNS(f *testing.F) {
 			return
 		}
 		for _, n := range m.Nodes {
-			var texts []string
-			for _, a := range n.Addrs {
-				texts = appendAddrs(texts, a, n.ID)
+			if n.Port == 0 || len(n.Addrs) == 0 || len(n.Tags) == 0 || len(n.Tags) > maxTags || len(n.Addrs) > maxRecords {
+				t.Errorf("%+v", n)
 			}
-			var again mdnsMessage
-			again.text(n.Instance, texts)
-			if !reflect.DeepEqual(again.Nodes, []mdnsNode{n}) && len(texts) <= maxTexts {
-				t.Errorf("%+v is written as %q and read as %+v", n, texts, again.Nodes)
+			for _, a := range n.Addrs {
+				if !a.IsValid() || a.Zone() != "" || a.Is4In6() {
+					t.Errorf("address %v", a)
+				}
+			}
+			if again := tagsOf([]string{string(appendTags(nil, n.Tags))}); !slices.Equal(again, n.Tags) {
+				t.Errorf("%x is read back as %x", n.Tags, again)
 			}
 		}
 		// Whatever a station hears, it goes on speaking correctly.
-		st := newStation(key(1).ID(), 7463, rand.New(rand.NewPCG(1, 1)))
+		st := newStation(7463, rand.New(rand.NewPCG(1, 1)))
+		st.retag(zero, []Tag{tag(1)})
 		st.relink(zero, []link{l})
 		st.receive(zero, packet{channel{mdns, v4}, 2, netip.MustParseAddr("10.0.0.1"), b})
 		for _, p := range st.send(zero.Add(time.Minute)) {

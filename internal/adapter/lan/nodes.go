@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"shoal/internal/core/ident"
 )
 
 // When nodes are asked for and spoken of (RFC 6762).
@@ -43,7 +41,7 @@ type instance struct {
 // nodes is the half of the station that speaks multicast DNS.
 type nodes struct {
 	label string // of our instance
-	id    ident.NodeID
+	tags  []Tag  // ours; none: nothing is said or asked
 	port  uint16
 	rng   *rand.Rand
 	told  memory[nodeAt, time.Time]
@@ -52,23 +50,32 @@ type nodes struct {
 // nodeAt is a node at an address.
 type nodeAt struct {
 	addr netip.AddrPort
-	id   ident.NodeID
+	tags string // one after the other
 }
 
-func newNodes(id ident.NodeID, port uint16, rng *rand.Rand) *nodes {
+func newNodes(port uint16, rng *rand.Rand) *nodes {
 	const letters = "abcdefghijklmnopqrstuvwxyz234567"
 	label := make([]byte, 32)
 	for i := range label {
 		label[i] = letters[rng.IntN(len(letters))]
 	}
 	// 160 random bits: nobody else has them, so no probing (RFC 6762 §8.1).
-	return &nodes{label: string(label), id: id, port: port, rng: rng, told: newMemory[nodeAt, time.Time](maxPeers)}
+	return &nodes{label: string(label), port: port, rng: rng, told: newMemory[nodeAt, time.Time](maxPeers)}
 }
 
 // newInquiry begins with a telling and a question.
 func (n *nodes) newInquiry(now time.Time) *inquiry {
 	at := now.Add(n.delay())
 	return &inquiry{query: at, gap: firstQuery, tell: at, unasked: tellings - 1}
+}
+
+// retell has what is said told anew, for it has changed (RFC 6762 §8.4).
+func (n *nodes) retell(now time.Time, q *inquiry) {
+	q.unasked = tellings
+	if q.tell.IsZero() {
+		q.unasked--
+		q.tell = later(now.Add(n.delay()), q.last.Add(replyGap))
+	}
 }
 
 // delay is a random wait before a message that others may send too.
@@ -78,7 +85,7 @@ func (n *nodes) delay() time.Duration {
 
 // on is the node as it stands on a link.
 func (n *nodes) on(l link) service {
-	s := service{instance: n.label, id: n.id, port: n.port}
+	s := service{instance: n.label, tags: n.tags, port: n.port}
 	for _, f := range []family{v4, v6} {
 		if a := l.source(f); a.IsValid() {
 			s.addrs = append(s.addrs, a)
@@ -101,21 +108,20 @@ func (n *nodes) hear(now time.Time, q *inquiry, from netip.Addr, m mdnsMessage) 
 	}
 	q.known = slices.DeleteFunc(q.known, func(k instance) bool { return slices.Contains(m.Gone, k.name) })
 	for _, node := range m.Nodes {
-		if node.ID == n.id || strings.EqualFold(node.Instance, s.name()) || slices.Contains(m.Gone, node.Instance) {
+		if strings.EqualFold(node.Instance, s.name()) || slices.Contains(m.Gone, node.Instance) {
 			continue
 		}
 		// Of what it claims only the address is taken that it came from: nobody sends
 		// us to somebody else.
-		i := slices.IndexFunc(node.Addrs, func(a netip.AddrPort) bool { return a.Addr() == from.WithZone("") })
-		if i < 0 {
+		if !slices.Contains(node.Addrs, from.WithZone("")) {
 			continue
 		}
 		q.learn(now, node.Instance)
-		at := nodeAt{netip.AddrPortFrom(from, node.Addrs[i].Port()), node.ID}
+		at := nodeAt{netip.AddrPortFrom(from, node.Port), string(appendTags(nil, node.Tags))}
 		told, isNew := n.told.get(at)
 		if isNew || now.Sub(*told) >= tellGap {
 			*told = now
-			found = append(found, Found{Addr: at.addr, NodeID: at.id})
+			found = append(found, Found{Addr: at.addr, Tags: node.Tags})
 		}
 	}
 	return found

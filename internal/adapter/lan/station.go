@@ -1,13 +1,12 @@
 package lan
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strconv"
 	"time"
-
-	"shoal/internal/core/ident"
 )
 
 // protocol is one of the two that are spoken here.
@@ -37,7 +36,7 @@ type packet struct {
 // packets come out of send.
 type station struct {
 	swarms *swarms
-	nodes  *nodes // nil: no multicast DNS
+	nodes  *nodes
 	posts  []*post
 }
 
@@ -60,13 +59,9 @@ type trouble struct {
 // retry is the wait before the first new try; it doubles up to 256 times this.
 const retry = 2 * time.Second
 
-// newStation makes one. Without an id there is no multicast DNS.
-func newStation(id ident.NodeID, port uint16, rng *rand.Rand) *station {
-	s := &station{swarms: newSwarms(port, strconv.FormatUint(rng.Uint64(), 16), rng)}
-	if !id.IsZero() {
-		s.nodes = newNodes(id, port, rng)
-	}
-	return s
+// newStation makes one. Without tags it has nothing to say by multicast DNS.
+func newStation(port uint16, rng *rand.Rand) *station {
+	return &station{swarms: newSwarms(port, strconv.FormatUint(rng.Uint64(), 16), rng), nodes: newNodes(port, rng)}
 }
 
 // relink takes the links as they are now. On one that is new, or changed, everything
@@ -108,9 +103,38 @@ func (s *station) begin(now time.Time, p *post, f family) {
 		return
 	}
 	p.turns[f] = newTurn(now, s.swarms.order)
-	if s.nodes != nil {
+	if len(s.nodes.tags) > 0 {
 		p.inquiries[f] = s.nodes.newInquiry(now)
 	}
+}
+
+// retag takes the tags that this node bears from now on, and returns the goodbyes where it
+// bears none any more. New ones are told at once.
+func (s *station) retag(now time.Time, tags []Tag) (goodbyes []packet) {
+	tags = slices.Clone(tags)
+	slices.SortFunc(tags, func(a, b Tag) int { return bytes.Compare(a[:], b[:]) }) // their order says nothing
+	tags = slices.Compact(tags)
+	tags = tags[:min(len(tags), maxTags)]
+	if slices.Equal(tags, s.nodes.tags) {
+		return nil
+	}
+	if len(tags) == 0 {
+		goodbyes = s.farewell()
+	}
+	s.nodes.tags = tags
+	for _, p := range s.posts {
+		for f := range families {
+			switch q := p.inquiries[f]; {
+			case len(tags) == 0:
+				p.inquiries[f] = nil
+			case q != nil:
+				s.nodes.retell(now, q)
+			case p.turns[f] != nil:
+				p.inquiries[f] = s.nodes.newInquiry(now)
+			}
+		}
+	}
+	return goodbyes
 }
 
 // retry begins anew where sending failed and may work now.

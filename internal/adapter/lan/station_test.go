@@ -7,8 +7,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"shoal/internal/core/ident"
 )
 
 // cable joins stations: what one sends, all hear, itself among them, at once. Time is
@@ -49,7 +47,8 @@ func newCable(seed uint64, dual bool, starts ...time.Duration) *cable {
 	c := &cable{now: zero}
 	for i, after := range starts {
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
-		e := &end{s: newStation(key(byte(i+1)).ID(), 7463, rng), on: zero.Add(after), first: map[string]time.Duration{}}
+		e := &end{s: newStation(7463, rng), on: zero.Add(after), first: map[string]time.Duration{}}
+		e.s.retag(zero, []Tag{tag(i + 1)})
 		e.link = link{index: 2, name: "eth0"}
 		e.link.addrs[v4] = []netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("10.0.0.%d/24", i+1))}
 		if dual {
@@ -60,7 +59,12 @@ func newCable(seed uint64, dual bool, starts ...time.Duration) *cable {
 	return c
 }
 
-func key(b byte) ident.Key { return ident.NewKey([ident.SeedSize]byte{b}) }
+// tag is that of the nth node.
+func tag(n int) Tag { return Tag{0: byte(n), 7: 1} }
+
+func (f Found) equal(o Found) bool {
+	return f.Addr == o.Addr && f.InfoHash == o.InfoHash && slices.Equal(f.Tags, o.Tags)
+}
 
 // run lets the time pass.
 func (c *cable) run(d time.Duration) {
@@ -119,7 +123,7 @@ func (e *end) note(c *cable, f Found) {
 			continue
 		}
 		what := "share " + o.link.addrs[v4][0].Addr().String()
-		if !f.NodeID.IsZero() {
+		if f.Tags != nil {
 			what = "node " + o.link.addrs[v4][0].Addr().String()
 		}
 		if _, ok := e.first[what]; !ok {
@@ -282,7 +286,7 @@ func TestFoundIsToldOnceAMinute(t *testing.T) {
 			t.Fatal("refused")
 		}
 		for _, f := range got {
-			if told++; f != (Found{Addr: netip.MustParseAddrPort("10.0.0.9:99"), InfoHash: hashA}) {
+			if told++; !f.equal(Found{Addr: netip.MustParseAddrPort("10.0.0.9:99"), InfoHash: hashA}) {
 				t.Errorf("found %v", f)
 			}
 		}
@@ -383,11 +387,11 @@ func TestZone(t *testing.T) {
 	c.run(5 * time.Second)
 	for _, want := range []Found{
 		{Addr: netip.MustParseAddrPort("[fe80::2%eth0]:7463"), InfoHash: hashA},
-		{Addr: netip.MustParseAddrPort("[fe80::2%eth0]:7463"), NodeID: key(2).ID()},
+		{Addr: netip.MustParseAddrPort("[fe80::2%eth0]:7463"), Tags: []Tag{tag(2)}},
 		{Addr: netip.MustParseAddrPort("10.0.0.2:7463"), InfoHash: hashA},
-		{Addr: netip.MustParseAddrPort("10.0.0.2:7463"), NodeID: key(2).ID()},
+		{Addr: netip.MustParseAddrPort("10.0.0.2:7463"), Tags: []Tag{tag(2)}},
 	} {
-		if !slices.Contains(c.ends[0].found, want) {
+		if !slices.ContainsFunc(c.ends[0].found, want.equal) {
 			t.Errorf("%v is not among %v", want, c.ends[0].found)
 		}
 	}
@@ -437,7 +441,8 @@ func TestLinksComeAndGo(t *testing.T) {
 // Where the system refuses to send, it is tried again, ever more seldom, and the other
 // family does not suffer.
 func TestRefusedPacketsAreTriedAgain(t *testing.T) {
-	s := newStation(key(1).ID(), 7463, rand.New(rand.NewPCG(9, 9)))
+	s := newStation(7463, rand.New(rand.NewPCG(9, 9)))
+	s.retag(zero, []Tag{tag(1)})
 	l := newCable(9, true, 0).ends[0].link
 	s.announce(zero, []hash{hashA})
 	sent := map[channel]int{}
