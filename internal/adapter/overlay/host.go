@@ -41,6 +41,7 @@ type Host struct {
 	dialler *wired // of the prober
 	host    *basichost.BasicHost
 	seen    *observedaddrs.Manager
+	router  basichost.NATManager // nil: the router is not asked
 	relay   *relay.Relay
 	budget  budget
 	places  places
@@ -140,7 +141,8 @@ func (h *Host) options(p parts) (*basichost.HostOpts, error) {
 	o := &basichost.HostOpts{EventBus: h.wired.bus, ConnManager: trim, UserAgent: "shoal", ProtocolVersion: "shoal/1",
 		AddrsFactory: h.announced, DisableSignedPeerRecord: true, NegotiationTimeout: guestNegotiate}
 	if h.cfg.MapPorts {
-		o.NATManager = func(network.Network) basichost.NATManager { return basichost.NewNATManager(h.wired.Swarm) }
+		h.router = basichost.NewNATManager(h.wired.Swarm)
+		o.NATManager = func(network.Network) basichost.NATManager { return h.router }
 	}
 	if h.cfg.Probe || h.cfg.Punch {
 		if h.seen, err = observedaddrs.NewManager(h.wired.bus, h.hall); err != nil {

@@ -269,6 +269,8 @@ type Reach struct {
 	Unreachable []netip.AddrPort        // they did not
 	Unknown     []netip.AddrPort        // public, not probed yet
 	Seen        []netip.AddrPort        // where peers say that we come from
+	Mapped      []netip.AddrPort        // that the router passes on to us
+	Router      bool                    // there is a router that maps ports when asked
 	Relays      []ident.NodeID          // where we keep places
 	Refusals    map[ident.NodeID]string // why other members' relays have none for us
 }
@@ -279,6 +281,15 @@ func (h *Host) Reach() Reach {
 	r := Reach{Reachable: ports(yes), Unreachable: ports(no), Unknown: ports(unknown), Relays: h.places.relays(), Refusals: h.places.reasons()}
 	if h.seen != nil {
 		r.Seen = ports(h.seen.Addrs(1))
+	}
+	if h.router != nil {
+		var mapped []ma.Multiaddr
+		for _, own := range h.wired.ListenAddresses() {
+			if at := h.router.GetMapping(own); at != nil {
+				mapped = append(mapped, at)
+			}
+		}
+		r.Mapped, r.Router = ports(mapped), h.router.HasDiscoveredNAT()
 	}
 	return r
 }
