@@ -8,8 +8,10 @@ import (
 	"net/netip"
 	"time"
 
+	"shoal/internal/core/ident"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
+	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/hashes"
 	"shoal/internal/node/link"
@@ -26,19 +28,20 @@ const (
 // methods hand what the link brings to that loop.
 type conn struct {
 	*link.Conn
-	share   *Share
-	slot    swarm.Peer
-	v2      bool           // under the v2 info hash
-	dialled netip.AddrPort // the candidate that led here; zero if they came to us
+	share  *Share
+	slot   swarm.Peer
+	from   candidates.Source // how it was learnt of
+	trip   time.Duration     // round trip, if we dialled
+	dht    bool              // it told of a DHT node
+	barred bool              // it may not see the share any more
+	again  bool              // a better way to it is open: it is dialled anew
+	also   netip.AddrPort    // the overlay address of the same peer, where this way was better
+	v2     bool              // under the v2 info hash
 
 	up        bool
 	dirty     bool // something was gathered for it
-	ext       wire.ExtHandshake
-	extSeen   bool
-	extSent   bool
 	blocksIn  int64
 	blocksOut int64
-	pex       link.Exchange
 	asks      hashes.Asks // what it asked for of BEP 52's hashes
 }
 
@@ -49,19 +52,51 @@ func newConn(s *Share, nc net.Conn, theirs wire.Handshake, incoming bool) *conn 
 	return c
 }
 
-// twin tells that both lead to one peer, or to one address where each counts once.
+// twin tells that both lead to one peer, or to one address where each counts once. Over the
+// overlay an address is a peer. What calls itself the same on either carrier is taken for one
+// peer too, unless the overlay's way is relayed: then outrun decides.
 func (c *conn) twin(o *conn) bool {
-	same := o.Theirs.PeerID == c.Theirs.PeerID || c.share.e.cfg.OnePerIP && c.Addr.IsValid() && !c.Addr.Addr().IsLoopback()
+	named := o.Theirs.PeerID == c.Theirs.PeerID
+	switch {
+	case c.Overlay() != o.Overlay():
+		return named && !c.Relayed && !o.Relayed
+	case c.Overlay():
+		return o.Addr.Addr() == c.Addr.Addr()
+	}
+	same := named || c.share.e.cfg.OnePerIP && c.Addr.IsValid() && !c.Addr.Addr().IsLoopback()
 	return same && o.Addr.Addr() == c.Addr.Addr()
 }
 
-// supersedes tells which of two that were opened at once, one from either side, stays: both
-// sides must choose the same, and do when both are of our kind.
+// supersedes tells which of two twins stays. Anybody can take another's name on TCP: that
+// never displaces the overlay. A peer of the overlay that comes again has lost the connection
+// before. Of two that were opened at once, one from either side, both sides must choose the
+// same, and do when both are of our kind.
 func (c *conn) supersedes(o *conn) bool {
+	if c.Overlay() != o.Overlay() {
+		return c.Overlay()
+	}
+	if c.Overlay() && (o.Incoming == c.Incoming || o.Theirs.PeerID != c.Theirs.PeerID || time.Since(o.Since) >= porch.Timeout) {
+		return true
+	}
 	ours, theirs := c.share.e.peerID, c.Theirs.PeerID
 	return o.Theirs.PeerID == theirs && bytes.HasPrefix(theirs[:], []byte(wire.PeerIDPrefix)) &&
 		o.Incoming != c.Incoming && time.Since(o.Since) < porch.Timeout && c.Incoming == (bytes.Compare(theirs[:], ours[:]) < 0)
 }
+
+// outrun ends a relayed connection when the same peer, so it calls itself, has given more
+// by another way: who only takes that name can win nothing but to be of use.
+func (s *Share) outrun(c *conn) {
+	for _, o := range s.conns {
+		if o != nil && o.up && !o.Overlay() && o.Theirs.PeerID == c.Theirs.PeerID && o.blocksIn >= max(outrunBytes, c.blocksIn) {
+			o.also = c.Reachable()
+			c.Finish()
+			return
+		}
+	}
+}
+
+// outrunBytes is what another way has to bring before a relayed one is given up.
+const outrunBytes = 1 << 20
 
 // Batch implements link.Owner.
 func (c *conn) Batch(b *link.Batch) bool { return c.share.post(msg{kind: msgBatch, c: c, b: b}) }
@@ -102,15 +137,15 @@ func (b behind) Admit(from netip.AddrPort) error {
 	if int(b.e.nConns.Load()) >= b.e.cfg.MaxConns {
 		return errFull
 	}
-	if from.IsValid() && b.e.cfg.AllowIncoming != nil {
+	if from.IsValid() && b.e.cfg.AllowIncoming != nil && !ident.IsOverlay(from.Addr()) {
 		return b.e.cfg.AllowIncoming(from)
 	}
 	return nil
 }
 
 // Find implements porch.Host.
-func (b behind) Find(name [20]byte) porch.Share {
-	if s := b.e.wake(name); s != nil {
+func (b behind) Find(name [20]byte, from netip.AddrPort) porch.Share {
+	if s := b.e.wake(name, from.Addr()); s != nil {
 		return called{s}
 	}
 	return nil
@@ -131,20 +166,25 @@ func (o called) Hash() metainfo.InfoHash {
 	return o.s.hash
 }
 
+// Caps implements porch.Share.
+func (o called) Caps() wire.Capability { return o.s.caps() }
+
 // Take implements porch.Share.
 func (o called) Take(nc net.Conn, theirs wire.Handshake) bool {
 	c := newConn(o.s, nc, theirs, true)
+	c.from = candidates.FromPeer
 	return o.s.call(func() { o.s.connUp(c) })
 }
 
 // dial opens a connection to a candidate of the share, under these names of it.
-func (s *Share) dial(addr netip.AddrPort, name metainfo.InfoHash) error {
-	nc, theirs, err := s.e.porch.Dial(s.ctx, name, addr)
+func (s *Share) dial(addr netip.AddrPort, from candidates.Source, name metainfo.InfoHash) error {
+	begun := time.Now()
+	nc, theirs, err := s.e.porch.Dial(s.ctx, name, s.caps(), addr)
 	if err != nil {
 		return err
 	}
 	c := newConn(s, nc, theirs, false)
-	c.dialled = addr
+	c.Dialled, c.from, c.trip = addr, from, time.Since(begun)/2
 	if !s.call(func() { s.connUp(c) }) {
 		nc.Close()
 		return errGone
@@ -155,5 +195,6 @@ func (s *Share) dial(addr netip.AddrPort, name metainfo.InfoHash) error {
 var (
 	errGone = errors.New("engine: the share or the node is being stopped")
 	errSelf = errors.New("engine: that address is this node itself")
+	errHide = errors.New("engine: the share is not to be seen by that peer")
 	errFull = errors.New("engine: no place for another connection")
 )

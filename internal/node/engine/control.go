@@ -8,6 +8,7 @@ import (
 	"sort"
 	"time"
 
+	"shoal/internal/core/ident"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/node/files"
@@ -104,7 +105,9 @@ func (e *Engine) Detail(id string) (Detail, error) {
 		d.Meta = s.meta
 		for _, c := range s.conns {
 			if c != nil && c.up {
-				d.Peers = append(d.Peers, s.peerStatus(c))
+				p := c.Status(s.t.Peer(c.slot), s.t.Info())
+				p.In, p.Out = c.blocksIn, c.blocksOut
+				d.Peers = append(d.Peers, p)
 			}
 		}
 		d.Trackers = s.trackerStatus()
@@ -382,6 +385,7 @@ func (e *Engine) Remove(id string, data bool) (Status, []string, error) {
 // add it again.
 func (e *Engine) forget(s *Share) {
 	id := s.id()
+	e.ways.Withdraw(id)
 	e.saver.Forget(id)
 	s.removeErr = errors.Join(s.removeErr, e.cfg.Catalog.Remove(e.torrents(), id))
 	os.Remove(e.partsPath(id))
@@ -410,7 +414,9 @@ func (e *Engine) isSelf(a netip.AddrPort) bool {
 func (e *Engine) Listening() []netip.AddrPort {
 	var list []netip.AddrPort
 	for _, l := range e.cfg.Listeners {
-		list = append(list, link.AddrOf(l.Addr()))
+		if a := link.AddrOf(l.Addr()); !ident.IsOverlay(a.Addr()) {
+			list = append(list, a)
+		}
 	}
 	return list
 }

@@ -16,10 +16,12 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/adapter/tracker"
 	"shoal/internal/core/group"
+	"shoal/internal/core/ident"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/announce"
 	"shoal/internal/node/intake"
 	"shoal/internal/node/link"
+	"shoal/internal/node/locate"
 	"shoal/internal/node/porch"
 )
 
@@ -67,7 +69,9 @@ type Engine struct {
 	movedDown, movedUp atomic.Int64 // payload
 	porch              *porch.Porch
 	desk               *announce.Desk
-	key                uint32 // told to trackers
+	ways               *locate.Desk
+	rechecks           atomic.Uint32 // changes of memberships
+	key                uint32        // told to trackers
 	port               uint16
 	saver              *store.Saver
 	wg                 sync.WaitGroup
@@ -116,6 +120,10 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.porch = porch.New(behind{e}, e.peerID, cfg.MaxDialling)
 	e.key, e.desk = mrand.Uint32(), announce.NewDesk(cfg.Tracker)
+	if cfg.Offline {
+		cfg.Locators = nil
+	}
+	e.ways = locate.NewDesk(cfg.Locators)
 	e.saver = store.NewSaver(cfg.Catalog, func(err error) { e.tell(Event{Kind: EventNotice, Code: "catalog", Text: err.Error()}) })
 	return e, nil
 }
@@ -126,7 +134,7 @@ func (e *Engine) Start() error {
 		return err
 	}
 	for _, l := range e.cfg.Listeners {
-		if a := link.AddrOf(l.Addr()); a.Port() != 0 {
+		if a := link.AddrOf(l.Addr()); a.Port() != 0 && !ident.IsOverlay(a.Addr()) {
 			e.port = a.Port()
 		}
 		e.wg.Add(1)
@@ -183,6 +191,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	go func() {
 		e.wg.Wait()
 		e.desk.Wait()
+		e.ways.Wait()
 		e.workers.Close()
 		close(finished)
 	}()

@@ -15,37 +15,30 @@ const ourReqQ = 2000
 
 // sendExtHandshake tells what we can (BEP 10), once and again when it has changed.
 func (s *Share) sendExtHandshake(c *conn) {
-	h := wire.ExtHandshake{M: wire.Local(s.private()), Port: s.e.port, Version: s.e.cfg.Version, ReqQ: ourReqQ}
-	if c.Addr.IsValid() {
-		h.YourIP = c.Addr.Addr()
+	h := wire.ExtHandshake{M: wire.Local(s.who.Private), Version: s.e.cfg.Version, ReqQ: ourReqQ}
+	if !c.Overlay() { // there both are known by their keys
+		h.Port = s.e.port
+		if c.Addr.IsValid() {
+			h.YourIP = c.Addr.Addr()
+		}
 	}
 	if s.meta != nil {
 		h.MetadataSize = int64(len(s.meta.InfoBytes))
 		h.UploadOnly = s.row.Complete
 	}
 	c.Out = h.Append(c.Out)
-	c.extSent = true
+	c.ExtSent = true
 	s.touch(c)
 }
-
-func (s *Share) private() bool { return s.meta != nil && s.meta.Info.Private }
 
 // tellUploadOnly tells peers that we want nothing more (BEP 21).
 func (s *Share) tellUploadOnly() {
 	for _, c := range s.conns {
-		if c != nil && c.up && c.extSent && c.ext.M.UploadOnly != 0 {
-			c.Out = wire.UploadOnly{On: true}.Append(c.Out, c.ext.M.UploadOnly)
+		if c != nil && c.up && c.ExtSent && c.Ext.M.UploadOnly != 0 {
+			c.Out = wire.UploadOnly{On: true}.Append(c.Out, c.Ext.M.UploadOnly)
 			s.touch(c)
 		}
 	}
-}
-
-// client is what the peer calls itself, printable.
-func (c *conn) client() string {
-	if name := c.ext.Client(); name != "" {
-		return name
-	}
-	return wire.ClientName(c.Theirs.PeerID)
 }
 
 // auxiliary takes a message that concerns the engine.
@@ -61,6 +54,8 @@ func (s *Share) auxiliary(c *conn, a *link.Aux) {
 		case wire.ExtUploadOnly:
 			s.gotUploadOnly(c, a.Body)
 		}
+	case wire.Port:
+		s.gotPort(c, a.Body)
 	case wire.HashRequest:
 		err = s.server.GotRequest(c, &c.asks, a.Body)
 	case wire.Hashes:
@@ -81,29 +76,29 @@ func (s *Share) gotUploadOnly(c *conn, body []byte) {
 
 // extHandshake learns what the peer can.
 func (s *Share) extHandshake(c *conn, body []byte) error {
-	if err := c.ext.Update(body); err != nil {
+	if err := c.Ext.Update(body); err != nil {
 		return err
 	}
-	first := !c.extSeen
-	c.extSeen = true
+	first := !c.ExtSeen
+	c.ExtSeen = true
 	s.crowd++
-	if c.ext.ReqQ > 0 {
-		s.event(swarm.Event{Kind: swarm.GotReqQ, Peer: c.slot, N: uint32(c.ext.ReqQ)})
+	if c.Ext.ReqQ > 0 {
+		s.event(swarm.Event{Kind: swarm.GotReqQ, Peer: c.slot, N: uint32(c.Ext.ReqQ)})
 	}
-	if n := number(c.ext.UploadOnly); first || n == 0 {
+	if n := number(c.Ext.UploadOnly); first || n == 0 {
 		s.event(swarm.Event{Kind: swarm.GotUploadOnly, Peer: c.slot, N: n})
 	}
-	if s.meta == nil && c.ext.MetadataSize > 0 && c.ext.M.Metadata != 0 {
-		s.event(swarm.Event{Kind: swarm.GotMetaSize, Peer: c.slot, N: uint32(c.ext.MetadataSize)})
+	if s.meta == nil && c.Ext.MetadataSize > 0 && c.Ext.M.Metadata != 0 {
+		s.event(swarm.Event{Kind: swarm.GotMetaSize, Peer: c.slot, N: uint32(c.Ext.MetadataSize)})
 	}
-	if first && c.Incoming && c.ext.Port != 0 && c.Addr.IsValid() {
-		s.addCandidate(netip.AddrPortFrom(c.Addr.Addr(), c.ext.Port), candidates.FromPeer)
+	if first && c.Incoming && c.Reachable().IsValid() {
+		s.scout.Add(s.now(), c.Reachable(), candidates.FromPeer)
 	}
 	return nil
 }
 
 func (s *Share) gotPEX(c *conn, body []byte) error {
-	if s.private() || !c.pex.Take(time.Now()) {
+	if s.who.Private || !c.Exchange.Take(time.Now()) {
 		return nil // BEP 27: peers come from the tracker only
 	}
 	m, err := wire.ParsePEX(body)
@@ -111,46 +106,40 @@ func (s *Share) gotPEX(c *conn, body []byte) error {
 		return err
 	}
 	for _, p := range m.Added {
-		if s.row.Complete && p.Flags&wire.PEXSeed != 0 {
+		if s.row.Complete && p.Flags&wire.PEXSeed != 0 || !s.who.Exchanges(c.Addr.Addr(), p.Addr.Addr()) {
 			continue
 		}
-		s.addCandidate(p.Addr, candidates.FromPEX)
+		s.scout.Add(s.now(), p.Addr, candidates.FromPEX)
 	}
 	return nil
 }
 
-// reachable is the address that others can dial the peer at; invalid if unknown.
-func (c *conn) reachable() netip.AddrPort {
-	switch {
-	case c.dialled.IsValid():
-		return c.dialled
-	case c.ext.Port != 0 && c.Addr.IsValid():
-		return netip.AddrPortFrom(c.Addr.Addr(), c.ext.Port)
+// gotPort tells of the DHT node that the peer says it is (BEP 5), once.
+func (s *Share) gotPort(c *conn, body []byte) {
+	m, err := wire.ParsePort(body)
+	if err != nil || m.Port == 0 || c.dht || s.e.cfg.DHTNode == nil || !c.Addr.IsValid() || c.Overlay() || !s.who.Shouted() {
+		return
 	}
-	return netip.AddrPort{}
+	c.dht = true
+	s.e.cfg.DHTNode(netip.AddrPortFrom(c.Addr.Addr(), m.Port))
 }
 
 // sendPEX tells the peer about the others.
 func (s *Share) sendPEX(c *conn, now time.Time) {
-	if c.ext.M.PEX == 0 || s.private() || !c.pex.Due(now, s.crowd) {
+	if c.Ext.M.PEX == 0 || s.who.Private || !c.Exchange.Due(now, s.crowd) {
 		return
 	}
 	var others []wire.PEXPeer
 	for _, o := range s.conns {
-		if o == nil || !o.up || o == c || !o.reachable().IsValid() {
+		if o == nil || !o.up || o == c {
 			continue
 		}
-		var flags byte
-		if o.dialled.IsValid() {
-			flags |= wire.PEXReachable
+		if p := o.Told(); p.Addr.IsValid() && s.who.Exchanges(c.Addr.Addr(), p.Addr.Addr()) {
+			others = append(others, p)
 		}
-		if o.ext.UploadOnly {
-			flags |= wire.PEXSeed
-		}
-		others = append(others, wire.PEXPeer{Addr: o.reachable(), Flags: flags})
 	}
-	if m, ok := c.pex.Next(now, s.crowd, others); ok {
-		c.Out = m.Append(c.Out, c.ext.M.PEX)
+	if m, ok := c.Exchange.Next(now, s.crowd, others); ok {
+		c.Out = m.Append(c.Out, c.Ext.M.PEX)
 		s.touch(c)
 	}
 }

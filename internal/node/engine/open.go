@@ -15,6 +15,7 @@ import (
 	"shoal/internal/node/files"
 	"shoal/internal/node/hashes"
 	"shoal/internal/node/intake"
+	"shoal/internal/node/locate"
 	"shoal/internal/node/record"
 )
 
@@ -26,7 +27,7 @@ func (s *Share) begin() {
 	s.nextTick = s.begun
 	s.intake = intake.New(s.e.workers, pieceOwner{s})
 	s.layers, s.server = hashes.NewLayers(hashed{s}), hashes.NewServer(hashed{s})
-	s.cands = candidates.New(s.rng)
+	s.scout = locate.NewScout(s.rng, &s.who, s.e.inScope, s.status.Load().Yield)
 	s.up.Set(s.row.UpLimit)
 	s.down.Set(s.row.DownLimit)
 	s.t = swarm.New(swarm.Config{InfoHash: s.hash.Wire()[0], Slots: s.e.cfg.Slots, Limited: s.limited()}, s.rng)
@@ -64,16 +65,19 @@ func (s *Share) metadataCame(info []byte) {
 	}
 	m.Trackers = s.trackers()
 	m.WebSeeds = s.spec.Magnet.WebSeeds
+	m.Groups = s.row.Audience()
 	if err := s.e.described(s, m); err != nil {
 		s.fail(err)
 		return
 	}
 	s.meta = m
+	s.who.Private = m.Info.Private
+	s.offer()
 	s.spec.Meta, s.info = m, nil
 	for _, c := range s.conns {
 		if c != nil && c.up {
 			c.Limit(m.Info.NumPieces())
-			if c.extSent {
+			if c.ExtSent {
 				s.sendExtHandshake(c) // others may want it of us now (BEP 9)
 			}
 		}
@@ -245,7 +249,7 @@ func (s *Share) fail(err error) {
 // dropWaiting ends connections that were not greeted yet.
 func (s *Share) dropWaiting() {
 	for _, c := range s.waiting {
-		s.candDone(c.dialled, false)
+		s.scout.Done(s.now(), c.Dialled, false)
 		c.Shut()
 	}
 	s.waiting = nil

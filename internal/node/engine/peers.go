@@ -3,15 +3,15 @@ package engine
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
-	"strconv"
 	"time"
 
+	"shoal/internal/core/ident"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/locate"
 	"shoal/internal/node/porch"
 )
 
@@ -24,6 +24,7 @@ func (s *Share) housekeep(now time.Time) {
 	if s.failed != nil && !s.stopping && now.After(s.retryAt) {
 		s.retry()
 	}
+	s.seek()
 	s.dialSome()
 	for _, c := range s.conns {
 		if c == nil || !c.up {
@@ -87,8 +88,11 @@ func (s *Share) lookAfter(c *conn, now time.Time) {
 		c.Expect(false)
 	}
 	s.server.Serve(c, &c.asks)
-	if c.extSeen {
+	if c.ExtSeen {
 		s.sendPEX(c, now)
+	}
+	if c.Relayed {
+		s.outrun(c)
 	}
 }
 
@@ -103,49 +107,42 @@ func (s *Share) idle() bool {
 func (s *Share) addPeers(list []string, from candidates.Source) {
 	for _, p := range list {
 		if a, err := netip.ParseAddrPort(p); err == nil {
-			s.addCandidate(netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), from)
+			s.scout.Add(s.now(), netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), from)
 			continue
 		}
-		go s.resolve(p, from)
+		if s.who.Public() && s.e.cfg.Resolve != nil { // members have no names that anybody resolves
+			go s.resolve(p, from)
+		}
 	}
 }
 
-func (s *Share) resolve(hostport string, from candidates.Source) {
-	host, port, err := net.SplitHostPort(hostport)
-	if err != nil {
-		return
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return
-	}
-	if s.e.cfg.Resolve == nil {
-		return
-	}
+func (s *Share) resolve(p string, from candidates.Source) {
 	ctx, cancel := context.WithTimeout(s.ctx, porch.Timeout)
 	defer cancel()
-	addrs, err := s.e.cfg.Resolve(ctx, host)
+	list, err := locate.Resolve(ctx, p, s.e.cfg.Resolve)
 	if err != nil {
 		s.e.tell(Event{Kind: EventNotice, ID: s.id(), Code: "peer_unknown", Text: err.Error()})
 		return
 	}
+	s.found(s.ctx, from, list)
+}
+
+// found takes addresses that were found elsewhere while ctx lasted.
+func (s *Share) found(ctx context.Context, from candidates.Source, list []netip.AddrPort) {
 	s.post(msg{kind: msgCall, call: func() {
-		for _, a := range addrs {
-			s.addCandidate(netip.AddrPortFrom(a.Unmap(), uint16(n)), from)
+		for _, a := range list {
+			if ctx.Err() == nil {
+				s.scout.Add(s.now(), a, from)
+			}
 		}
 		s.dialSome()
 	}})
 }
 
-// addCandidate notes an address if this node may contact it at all.
-func (s *Share) addCandidate(a netip.AddrPort, from candidates.Source) {
-	if a.Port() == 0 || s.e.cfg.Allow != nil && s.e.cfg.Allow(a, from) != nil || s.e.isSelf(a) {
-		return
-	}
-	if s.private() && from != candidates.FromTracker && from > candidates.FromLink {
-		return // BEP 27: from the tracker only, or as a person says
-	}
-	s.cands.Add(s.now(), a, from)
+// inScope tells whether this node may contact an address. One of the overlay is none: it is
+// the overlay that judges what it leads to.
+func (e *Engine) inScope(a netip.AddrPort, from candidates.Source) bool {
+	return !e.isSelf(a) && (ident.IsOverlay(a.Addr()) || e.cfg.Allow == nil || e.cfg.Allow(a, from) == nil)
 }
 
 // dialSome dials the best candidates, as far as the share wants more connections.
@@ -161,18 +158,15 @@ func (s *Share) dialSome() {
 		want = min(want, s.e.cfg.MaxShareConns/8)
 	}
 	for s.nConns+s.dialling < want && s.dialling < s.e.cfg.MaxDialling && int(s.e.nConns.Load()) < s.e.cfg.MaxConns {
-		addr, source, ok := s.cands.Next(s.now())
+		addr, from, ok := s.scout.Next(s.now())
 		if !ok {
 			return
 		}
-		if s.private() && source == candidates.FromPEX { // learnt before we knew better
-			s.cands.Done(s.now(), addr, false)
-			continue
-		}
 		if s.connected(addr) {
-			s.cands.Done(s.now(), addr, true)
+			s.scout.Done(s.now(), addr, true)
 			continue
 		}
+		s.scout.Dialled(from)
 		name := s.hash
 		if s.v2Only {
 			name = metainfo.InfoHash{V2: name.V2, Version: metainfo.V2} // who knows it by v1 has nothing for us
@@ -181,7 +175,7 @@ func (s *Share) dialSome() {
 		s.e.wg.Add(1)
 		go func() {
 			defer s.e.wg.Done()
-			err := s.dial(addr, name)
+			err := s.dial(addr, from, name)
 			s.post(msg{kind: msgDialled, addr: addr, err: err})
 		}()
 	}
@@ -189,7 +183,7 @@ func (s *Share) dialSome() {
 
 func (s *Share) connected(addr netip.AddrPort) bool {
 	for _, c := range s.conns {
-		if c != nil && c.up && c.reachable() == addr {
+		if c != nil && c.up && (c.Reachable() == addr || c.also == addr) {
 			return true
 		}
 	}
@@ -200,16 +194,9 @@ func (s *Share) connected(addr netip.AddrPort) bool {
 func (s *Share) dialled(addr netip.AddrPort, err error) {
 	s.dialling--
 	if err != nil {
-		s.candDone(addr, false)
+		s.scout.Done(s.now(), addr, false)
 	}
 	s.dialSome()
-}
-
-// candDone tells the list how a candidate turned out.
-func (s *Share) candDone(addr netip.AddrPort, ok bool) {
-	if addr.IsValid() {
-		s.cands.Done(s.now(), addr, ok)
-	}
 }
 
 // protocolFault tells that a connection ended because the peer broke the protocol.

@@ -48,58 +48,21 @@ func (s *Share) note(f *swarm.Effect) {
 	}
 }
 
-// send appends one message for a peer, or does what else the swarm says about it.
+// send gathers one message for a peer, or does what else the swarm says about it.
 func (s *Share) send(c *conn, f *swarm.Effect) {
+	if c.Put(f) {
+		return
+	}
 	switch f.Kind {
-	case swarm.SendRequest:
-		c.Out = wire.RequestMsg{Piece: f.P, Begin: f.B, Length: f.N}.Append(c.Out)
-		c.Expect(true)
-	case swarm.SendBlock:
-		c.Sends = append(c.Sends, link.Block{Piece: f.P, Begin: f.B, Len: f.N})
-	case swarm.SendHave:
-		c.Out = wire.HaveMsg{Piece: f.P}.Append(c.Out)
-	case swarm.SendCancel:
-		c.Out = wire.CancelMsg{Piece: f.P, Begin: f.B, Length: f.N}.Append(c.Out)
-	case swarm.SendReject:
-		c.Out = wire.RejectMsg{Piece: f.P, Begin: f.B, Length: f.N}.Append(c.Out)
-	case swarm.SendSuggest:
-		c.Out = wire.SuggestMsg{Piece: f.P}.Append(c.Out)
-	case swarm.SendAllowedFast:
-		c.Out = wire.AllowedFastMsg{Piece: f.P}.Append(c.Out)
 	case swarm.SendBitfield:
 		c.Out = wire.BitfieldMsg{Bits: s.t.AppendBitfield(nil)}.Append(c.Out)
-	case swarm.SendChoke, swarm.SendUnchoke, swarm.SendInterested, swarm.SendUninterested, swarm.SendHaveAll, swarm.SendHaveNone:
-		c.Out = wire.AppendState(c.Out, stateID[f.Kind])
 	case swarm.Close:
 		s.closeFor(c, f)
 	case swarm.Penalise:
 		s.e.penalised(s, c, f.Reason.String(), "throttle")
-	default:
-		s.sendExtended(c, f)
-	}
-}
-
-// stateID are the messages without a body.
-var stateID = [...]wire.ID{
-	swarm.SendChoke: wire.Choke, swarm.SendUnchoke: wire.Unchoke, swarm.SendInterested: wire.Interested,
-	swarm.SendUninterested: wire.NotInterested, swarm.SendHaveAll: wire.HaveAll, swarm.SendHaveNone: wire.HaveNone,
-}
-
-// sendExtended appends the messages of extensions, if the peer has them.
-func (s *Share) sendExtended(c *conn, f *swarm.Effect) {
-	m := c.ext.M
-	switch f.Kind {
-	case swarm.SendDontHave:
-		if m.DontHave != 0 {
-			c.Out = wire.DontHave{Piece: f.P}.Append(c.Out, m.DontHave)
-		}
-	case swarm.SendMetaRequest:
-		if m.Metadata != 0 {
-			c.Out = wire.MetadataMsg{Type: wire.MetadataRequest, Piece: int(f.P)}.Append(c.Out, m.Metadata)
-		}
 	case swarm.SendMetaData, swarm.SendMetaReject:
-		if m.Metadata != 0 {
-			c.Out = s.metadataPiece(int(f.P), f.Kind == swarm.SendMetaData).Append(c.Out, m.Metadata)
+		if m := c.Ext.M.Metadata; m != 0 {
+			c.Out = s.metadataPiece(int(f.P), f.Kind == swarm.SendMetaData).Append(c.Out, m)
 		}
 	case swarm.SendHashRequest:
 		if c.v2 {
@@ -133,7 +96,7 @@ func (s *Share) closeFor(c *conn, f *swarm.Effect) {
 		s.e.penalised(s, c, f.Reason.String(), action)
 	}
 	if f.Ban || f.Reason == swarm.ReasonRedundant {
-		s.cands.Forget(c.dialled)
+		s.scout.Forget(c.Dialled)
 	}
 	if fault {
 		c.Shut()

@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
 	"shoal/internal/adapter/store"
+	"shoal/internal/core/group"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/node/announce"
@@ -21,6 +23,7 @@ import (
 type entry struct {
 	row    store.Row
 	hash   metainfo.InfoHash
+	groups []group.ID     // who may see it; none: everybody
 	share  *Share         // nil while parked
 	ending chan struct{}  // of the Share before, which may still be writing
 	status *Status        // of a parked share
@@ -43,7 +46,7 @@ func (e *Engine) load() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, row := range rows {
-		r := &entry{row: row, hash: row.Hash()}
+		r := &entry{row: row, hash: row.Hash(), groups: record.GroupsOf(row)}
 		e.shares[row.ID] = r
 		e.name(r)
 		r.status = record.Parked(row, r.hash)
@@ -52,9 +55,11 @@ func (e *Engine) load() error {
 				r.status.Had(kept.Count())
 			}
 		}
-		if row.Trackers && !row.Paused {
+		if row.Trackers && !row.Paused && len(r.groups) == 0 {
 			r.next = time.Now()
 		}
+		who := e.audience(r)
+		e.offer(&row, r.hash, &who)
 		if !row.Complete && !row.Paused && !e.cfg.Offline {
 			e.start(r, Spec{}, nil)
 		}
@@ -73,7 +78,8 @@ func (e *Engine) name(r *entry) {
 func (e *Engine) start(r *entry, spec Spec, meta *metainfo.Metainfo) *Share {
 	s := &Share{e: e, hash: r.hash, row: r.row, inbox: make(chan msg, inboxSize), done: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(e.ctx)
-	s.spec, s.meta = spec, meta
+	s.spec, s.meta, s.who = spec, meta, e.audience(r)
+	s.shouted.Store(s.who.Shouted())
 	s.shared = link.Shared{Pool: e.pool, Buffers: &e.buffers, Down: []*link.Limiter{&s.down, &e.down}, Ctx: s.ctx}
 	if spec.Dir == "" {
 		s.spec = record.SpecOf(r.row)
@@ -108,11 +114,20 @@ func (e *Engine) readTorrent(id string) (*metainfo.Metainfo, error) {
 }
 
 // wake is the running share of that name on the wire; a parked one is started for it.
-// Nil: there is none, or it takes no connections.
-func (e *Engine) wake(name [20]byte) *Share {
+// Nil: there is none, or it takes no connections, or is not to be seen from that address.
+func (e *Engine) wake(name [20]byte, from netip.Addr) *Share {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r := e.names[name]
+	if r != nil && len(r.groups) > 0 {
+		who := e.audience(r)
+		e.mu.Unlock()
+		seen := who.Sees(from) // asks others
+		e.mu.Lock()
+		if !seen || e.names[name] != r {
+			return nil
+		}
+	}
 	if r == nil || e.closed || r.row.Paused {
 		return nil
 	}
@@ -126,6 +141,9 @@ func (e *Engine) wake(name [20]byte) *Share {
 // returns the one that is there, with its peers added, and unpauses it; with another
 // folder it is ErrElsewhere.
 func (e *Engine) Add(spec Spec) (Status, error) {
+	if err := spec.Audience(); err != nil {
+		return Status{}, err
+	}
 	hash := spec.Magnet.Hash
 	if spec.Meta != nil {
 		hash = spec.Meta.Hash
@@ -143,7 +161,7 @@ func (e *Engine) Add(spec Spec) (Status, error) {
 		return e.addAgain(r, spec)
 	}
 	row := record.RowOf(spec, hash)
-	r := &entry{row: row, hash: hash, status: record.Parked(row, hash)}
+	r := &entry{row: row, hash: hash, groups: spec.Groups, status: record.Parked(row, hash)}
 	err := store.SaveTorrent(e.torrents(), spec.Meta, row)
 	if err == nil {
 		err = e.cfg.Catalog.Put(row)
@@ -190,6 +208,9 @@ func (e *Engine) find(h metainfo.InfoHash) *entry {
 
 // addAgain is Add for a share that is here.
 func (e *Engine) addAgain(r *entry, spec Spec) (Status, error) {
+	if err := spec.Agrees(r.groups); err != nil {
+		return Status{}, err
+	}
 	e.mu.Lock()
 	if spec.Dir != r.row.Dir || spec.InPlace != r.row.InPlace && !(r.row.InPlace && !spec.InPlace) {
 		dir := r.row.Dir
@@ -252,6 +273,7 @@ func (e *Engine) described(s *Share, m *metainfo.Metainfo) error {
 	r.hash, r.row = m.Hash, s.row
 	e.name(r)
 	if id != old {
+		e.ways.Withdraw(old)
 		delete(e.shares, old)
 		e.shares[id] = r
 		e.alias[old] = id
@@ -274,6 +296,7 @@ func (e *Engine) keep(s *Share) {
 		r.row = s.row
 	}
 	e.mu.Unlock()
+	s.offer()
 	s.resume.dirty = true
 	if s.meta == nil { // else it is kept with the progress
 		if err := e.cfg.Catalog.Put(s.row); err != nil {

@@ -10,13 +10,13 @@ import (
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/swarm"
-	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/announce"
 	"shoal/internal/node/files"
 	"shoal/internal/node/hashes"
 	"shoal/internal/node/intake"
 	"shoal/internal/node/link"
+	"shoal/internal/node/locate"
 )
 
 // Share is one share of the engine. Everything but what is marked is owned by its loop.
@@ -34,6 +34,7 @@ type Share struct {
 	content  atomic.Pointer[store.Content] // for everybody; nil until it is open
 	up, down link.Limiter                  // for everybody
 	shared   link.Shared                   // what its connections share
+	shouted  atomic.Bool                   // for everybody: strangers may hear of it
 
 	meta       *metainfo.Metainfo
 	t          *swarm.T
@@ -46,7 +47,11 @@ type Share struct {
 	waiting    []*conn      // came while the disk is being looked at
 	vacated    []swarm.Peer // slots to be freed once the swarm knows
 	touched    []*conn
-	cands      *candidates.List
+	who        locate.Audience
+	scout      *locate.Scout
+	sought     locate.Offer       // what peers are looked for of
+	seekEnd    context.CancelFunc // ends that; nil: none are
+	rechecked  uint32             // the change of memberships that was looked at
 	dialling   int
 	intake     *intake.Intake
 	tally      *files.Tally
@@ -291,7 +296,10 @@ func (s *Share) event(e swarm.Event) {
 
 // takeBatch gives one read's messages to the swarm.
 func (s *Share) takeBatch(c *conn, b *link.Batch) {
-	if c.up {
+	if s.rechecked != s.e.rechecks.Load() {
+		s.recheck()
+	}
+	if c.up && !c.barred {
 		// First, for an answer to what the events ask may need the peer's handshake (BEP 10).
 		for i := range b.Aux {
 			s.auxiliary(c, &b.Aux[i])
@@ -328,7 +336,7 @@ func (s *Share) slotFor(c *conn) {
 // connUp takes a connection whose handshake is done.
 func (s *Share) connUp(c *conn) {
 	if why := s.unwelcome(c); why != nil {
-		s.candDone(c.dialled, false)
+		s.scout.Done(s.now(), c.Dialled, false)
 		c.Shut()
 		return
 	}
@@ -344,8 +352,12 @@ func (s *Share) connUp(c *conn) {
 	if s.meta != nil {
 		c.Limit(s.meta.Info.NumPieces())
 	}
+	s.scout.Connected(c.Dialled, c.from, c.trip)
 	if c.Theirs.Has(wire.CapExtended) {
 		s.sendExtHandshake(c)
+	}
+	if c.Theirs.Has(wire.CapDHT) && s.caps() != 0 && !c.Overlay() {
+		c.Out = wire.PortMsg{Port: s.e.cfg.DHTPort}.Append(c.Out)
 	}
 	var flags uint8
 	if c.Fast() {
@@ -369,8 +381,10 @@ func (s *Share) unwelcome(c *conn) error {
 	case s.stopping || s.state == Failed || s.paused:
 		return errGone
 	case c.Theirs.PeerID == s.e.peerID:
-		s.cands.Forget(c.dialled)
+		s.scout.Forget(c.Dialled)
 		return errSelf
+	case !s.who.Sees(c.Addr.Addr()):
+		return errHide
 	case s.nConns+len(s.waiting) >= s.e.cfg.MaxShareConns || int(s.e.nConns.Load()) >= s.e.cfg.MaxConns:
 		return errFull
 	}
@@ -403,12 +417,16 @@ func (s *Share) connDown(c *conn, err error) {
 	s.nConns--
 	s.crowd++
 	s.e.nConns.Add(-1)
-	s.candDone(c.dialled, c.blocksIn > 0 || c.blocksOut > 0 || s.now() > 0 && time.Since(c.Since) > time.Minute)
+	s.scout.Done(s.now(), c.Dialled, c.blocksIn > 0 || c.blocksOut > 0 || s.now() > 0 && time.Since(c.Since) > time.Minute)
 	s.remember(c)
 	if protocolFault(err) {
 		s.e.penalised(s, c, "protocol", "drop")
 	}
 	s.event(swarm.Event{Kind: swarm.PeerDown, Peer: c.slot})
+	if c.again {
+		s.scout.Again(s.now(), c.Reachable(), c.from)
+		s.dialSome()
+	}
 }
 
 // remember keeps who gave what.
@@ -416,6 +434,7 @@ func (s *Share) remember(c *conn) {
 	s.totals.down += c.blocksIn
 	s.totals.up += c.blocksOut
 	s.totals.sources.Add(c.source())
+	s.scout.Gave(c.Dialled, c.from, c.blocksIn)
 }
 
 func (s *Share) touch(c *conn) {

@@ -39,5 +39,5 @@ const (
 var (
 	ErrNotFound, ErrNotReady, ErrNoLayers = record.ErrNotFound, record.ErrNotReady, record.ErrNoLayers
 	ErrNoMatch, ErrElsewhere, ErrInPlace  = record.ErrNoMatch, record.ErrElsewhere, record.ErrInPlace
-	ErrRefusedMeta                        = record.ErrRefusedMeta
+	ErrRefusedMeta, ErrAudience           = record.ErrRefusedMeta, record.ErrAudience
 )

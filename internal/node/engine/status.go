@@ -2,7 +2,6 @@ package engine
 
 import (
 	"shoal/internal/node/files"
-	"shoal/internal/node/link"
 	"shoal/internal/node/record"
 )
 
@@ -14,6 +13,7 @@ func (s *Share) setState(st State) {
 		return
 	}
 	s.state = st
+	s.seek()
 	s.publish()
 	s.e.tell(Event{Kind: EventState, ID: s.id(), Status: s.status.Load()})
 }
@@ -40,15 +40,18 @@ func (s *Share) publish() {
 	st.State, st.Problem, st.Err, st.Checked = s.state, s.problem, s.failed, s.checked
 	st.Refused = s.removed && s.failed != nil
 	st.DownRate, st.UpRate = s.downMeter.Rate(), s.upMeter.Rate()
-	st.Candidates = s.cands.Len()
+	st.Candidates = s.scout.Len()
+	var now []record.Yield
 	for _, c := range s.conns {
 		if c != nil && c.up {
 			st.Peers++
+			now = append(now, record.Yield{Source: c.from, Bytes: c.blocksIn})
 			if p := s.t.Peer(c.slot); p.Seed {
 				st.Seeds++
 			}
 		}
 	}
+	st.Yield = s.scout.Yields(now)
 	if s.meta != nil {
 		st.Link = s.link()
 		s.progress(st)
@@ -63,7 +66,11 @@ func (s *Share) publish() {
 // link is the magnet link with everything that the metainfo tells.
 func (s *Share) link() string {
 	if s.linkText == "" {
-		s.linkText = s.meta.Magnet().String()
+		m := s.meta.Magnet()
+		if !s.who.Public() {
+			m.Trackers, m.WebSeeds = nil, nil // who gets the link is not to tell them
+		}
+		s.linkText = m.String()
 	}
 	return s.linkText
 }
@@ -101,7 +108,7 @@ func (s *Share) sources() []Source {
 	return s.totals.sources.With(now).List()
 }
 
-func (c *conn) source() Source { return Source{Addr: c.Addr, Client: c.client(), Bytes: c.blocksIn} }
+func (c *conn) source() Source { return Source{Addr: c.Addr, Client: c.Client(), Bytes: c.blocksIn} }
 
 // bytesLeft is what of the whole share is not here, for trackers: who has all that it
 // wants and not all is no seed.
@@ -113,16 +120,4 @@ func (s *Share) bytesLeft() int64 {
 		return 1 << 40 // unknown, but not zero: that would say we are a seed
 	}
 	return files.Left(s.meta.Info, s.t.Have)
-}
-
-func (s *Share) peerStatus(c *conn) PeerStatus {
-	v := s.t.Peer(c.slot)
-	p := PeerStatus{Addr: c.Addr, Client: c.client(), Incoming: c.Incoming, In: c.blocksIn, Out: c.blocksOut,
-		InRate: int64(v.DownRate), OutRate: int64(v.UpRate)}
-	if n := s.t.Info(); n != nil && n.NumPieces() > 0 {
-		p.Have = float64(v.Have) / float64(n.NumPieces())
-	}
-	p.Flags = link.Flags(v, c.Fast())
-	p.Pending, p.Queued = v.Pending, v.Queued
-	return p
 }

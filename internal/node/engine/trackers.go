@@ -11,6 +11,9 @@ import (
 )
 
 func (s *Share) trackers() [][]string {
+	if !s.who.Public() {
+		return nil // they are strangers
+	}
 	if s.meta != nil {
 		return s.meta.Trackers
 	}
@@ -42,7 +45,7 @@ func (o announced) Answered(st *announce.Status, peers []netip.AddrPort) {
 		peers = nil // all seeds
 	}
 	for _, p := range peers {
-		o.s.addCandidate(p, candidates.FromTracker)
+		o.s.scout.Add(o.s.now(), p, candidates.FromTracker)
 	}
 	o.s.dialSome()
 	o.s.e.tell(Event{Kind: EventTracker, ID: o.s.id(), Tracker: st})

@@ -93,7 +93,7 @@ func (b *Batch) message(frame []byte, ck *Chunk) error {
 		return nil
 	case wire.Extended:
 		return b.extended(payload)
-	case wire.HashRequest, wire.Hashes, wire.HashReject:
+	case wire.HashRequest, wire.Hashes, wire.HashReject, wire.Port:
 		b.Aux = append(b.Aux, Aux{ID: id, Body: append([]byte(nil), payload...)})
 		return nil
 	}

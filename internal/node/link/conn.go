@@ -46,7 +46,8 @@ type Block struct{ Piece, Begin, Len uint32 }
 // Conn is one connection. Out and Sends belong to the owner, which hands them over by
 // Flush; everything else is safe from anywhere.
 type Conn struct {
-	Addr     netip.AddrPort // of the other end; the zero value on carriers other than TCP
+	Addr     netip.AddrPort // of the other end; the zero value on carriers without addresses
+	Relayed  bool           // another node carries it
 	Incoming bool
 	Theirs   wire.Handshake
 	Since    time.Time
@@ -54,6 +55,13 @@ type Conn struct {
 	Out      []byte  // messages gathered by the owner
 	Sends    []Block // blocks to be sent behind them
 	LastSent time.Time
+
+	// What the owner learns of the peer, and told it.
+	Dialled  netip.AddrPort // the candidate that led here; zero if they came to us
+	Ext      wire.ExtHandshake
+	ExtSeen  bool
+	ExtSent  bool
+	Exchange Exchange
 
 	nc       net.Conn
 	owner    Owner
@@ -71,22 +79,13 @@ type Conn struct {
 func New(nc net.Conn, theirs wire.Handshake, incoming bool, owner Owner, shared *Shared) *Conn {
 	c := &Conn{nc: nc, Theirs: theirs, Incoming: incoming, Since: time.Now(), owner: owner, shared: shared,
 		spare: make(chan *Batch, 2), gone: make(chan struct{})}
-	c.Addr = AddrOf(nc.RemoteAddr())
+	c.Addr, c.Relayed = AddrOf(nc.RemoteAddr()), relayed(nc)
 	c.maxFrame.Store(largeChunk - 16<<10)
 	c.heard.Store(time.Now().UnixNano())
 	for range cap(c.spare) {
 		c.spare <- &Batch{fast: c.Fast()}
 	}
 	return c
-}
-
-// AddrOf is the address of a TCP peer, in its short form; of others the zero value.
-func AddrOf(a net.Addr) netip.AddrPort {
-	if t, ok := a.(*net.TCPAddr); ok {
-		ap := t.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return netip.AddrPort{}
 }
 
 // Fast tells whether the peer speaks BEP 6.
@@ -121,6 +120,14 @@ func (c *Conn) Shut() (first bool) {
 		c.nc.Close()
 	})
 	return first
+}
+
+// Abort is Shut that also takes back what the carrier has not sent yet, where it can.
+func (c *Conn) Abort() (first bool) {
+	if r, ok := c.nc.(interface{ Reset() error }); ok {
+		_ = r.Reset() // Shut closes what could not be reset
+	}
+	return c.Shut()
 }
 
 // Finish ends the connection as soon as the peer was sent what the owner has gathered, or

@@ -72,3 +72,36 @@ func (x *Exchange) Next(now time.Time, crowd int, others []wire.PEXPeer) (m wire
 	x.at = now
 	return m, true
 }
+
+// Client is what the peer calls itself, printable.
+func (c *Conn) Client() string {
+	if name := c.Ext.Client(); name != "" {
+		return name
+	}
+	return wire.ClientName(c.Theirs.PeerID)
+}
+
+// Reachable is the address that others can dial the peer at; invalid if unknown.
+func (c *Conn) Reachable() netip.AddrPort {
+	switch {
+	case c.Dialled.IsValid():
+		return c.Dialled
+	case c.Overlay():
+		return c.Addr
+	case c.Ext.Port != 0 && c.Addr.IsValid():
+		return netip.AddrPortFrom(c.Addr.Addr(), c.Ext.Port)
+	}
+	return netip.AddrPort{}
+}
+
+// Told is the peer as others are told of it by peer exchange.
+func (c *Conn) Told() wire.PEXPeer {
+	p := wire.PEXPeer{Addr: c.Reachable()}
+	if c.Dialled.IsValid() {
+		p.Flags |= wire.PEXReachable
+	}
+	if c.Ext.UploadOnly {
+		p.Flags |= wire.PEXSeed
+	}
+	return p
+}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"shoal/internal/core/ident"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/link"
@@ -21,6 +22,7 @@ var (
 	ErrOtherShare = errors.New("the peer answered for another share")
 	ErrUnknown    = errors.New("no such share here")
 	ErrGone       = errors.New("the share is being stopped")
+	ErrOverlay    = errors.New("an address of the overlay on a connection that is none of it")
 )
 
 // Host is what a Porch needs to know of those who live behind it. Its methods are called
@@ -28,8 +30,9 @@ var (
 type Host interface {
 	// Admit is an error if a stranger at that address is not to be answered now.
 	Admit(from netip.AddrPort) error
-	// Find is the share of that name on the wire, nil if there is none.
-	Find(name [20]byte) Share
+	// Find is the share of that name on the wire, nil if there is none, or none that the
+	// peer at that address may know of.
+	Find(name [20]byte, from netip.AddrPort) Share
 	// Connect opens a connection to a peer, by whatever carrier.
 	Connect(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 }
@@ -38,6 +41,9 @@ type Host interface {
 // zero value being anywhere; nil is anywhere too.
 func TCP(from func(peer netip.Addr) (netip.Addr, error)) func(context.Context, netip.AddrPort) (net.Conn, error) {
 	return func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+		if ident.IsOverlay(to.Addr()) {
+			return nil, ErrOverlay
+		}
 		d := net.Dialer{Timeout: Timeout}
 		if from != nil {
 			local, err := from(to.Addr())
@@ -56,6 +62,8 @@ func TCP(from func(peer netip.Addr) (netip.Addr, error)) func(context.Context, n
 type Share interface {
 	// Hash is what is known of its info hashes now.
 	Hash() metainfo.InfoHash
+	// Caps are what the handshake tells besides what every one does.
+	Caps() wire.Capability
 	// Take takes a connection over, or closes it; false if the share has just ended.
 	Take(nc net.Conn, theirs wire.Handshake) bool
 }
@@ -111,7 +119,11 @@ func (p *Porch) Incoming(ctx context.Context, nc net.Conn) {
 }
 
 func (p *Porch) incoming(ctx context.Context, nc net.Conn) error {
-	if err := p.host.Admit(link.AddrOf(nc.RemoteAddr())); err != nil {
+	from := link.AddrOf(nc.RemoteAddr())
+	if !link.Proven(nc) {
+		return ErrOverlay
+	}
+	if err := p.host.Admit(from); err != nil {
 		return err
 	}
 	if err := nc.SetDeadline(time.Now().Add(Timeout)); err != nil {
@@ -123,7 +135,7 @@ func (p *Porch) incoming(ctx context.Context, nc net.Conn) error {
 	if err != nil {
 		return err
 	}
-	s := p.host.Find(theirs.InfoHash)
+	s := p.host.Find(theirs.InfoHash, from)
 	if s == nil {
 		return ErrUnknown
 	}
@@ -132,7 +144,7 @@ func (p *Porch) incoming(ctx context.Context, nc net.Conn) error {
 	if h.HasV1() && h.HasV2() && answer == h.V1 && theirs.Has(wire.CapV2) {
 		answer = h.V2Short()
 	}
-	if _, err := nc.Write(p.ours(answer, h.HasV2()).Append(nil)); err != nil {
+	if _, err := nc.Write(p.ours(answer, h.HasV2(), s.Caps()).Append(nil)); err != nil {
 		return err
 	}
 	if err := nc.SetDeadline(time.Time{}); err != nil {
@@ -140,7 +152,7 @@ func (p *Porch) incoming(ctx context.Context, nc net.Conn) error {
 	}
 	name := theirs.InfoHash
 	theirs.InfoHash = answer
-	for ; s != nil; s = p.host.Find(name) { // again, for it may have ended for lack of peers
+	for ; s != nil; s = p.host.Find(name, from) { // again, for it may have ended for lack of peers
 		if s.Take(nc, theirs) {
 			return nil
 		}
@@ -148,9 +160,9 @@ func (p *Porch) incoming(ctx context.Context, nc net.Conn) error {
 	return ErrGone
 }
 
-// Dial opens a connection to a peer of a share and shakes hands. Where the peer answered
-// by the v2 name, so does the handshake that is returned.
-func (p *Porch) Dial(ctx context.Context, h metainfo.InfoHash, addr netip.AddrPort) (net.Conn, wire.Handshake, error) {
+// Dial opens a connection to a peer of a share, which is called h and tells caps, and shakes
+// hands. Where the peer answered by the v2 name, so does the handshake that is returned.
+func (p *Porch) Dial(ctx context.Context, h metainfo.InfoHash, caps wire.Capability, addr netip.AddrPort) (net.Conn, wire.Handshake, error) {
 	select {
 	case p.dials <- struct{}{}:
 		defer func() { <-p.dials }()
@@ -161,8 +173,13 @@ func (p *Porch) Dial(ctx context.Context, h metainfo.InfoHash, addr netip.AddrPo
 	if err != nil {
 		return nil, wire.Handshake{}, err
 	}
+	far := link.AddrOf(nc.RemoteAddr()).Addr()
+	if !link.Proven(nc) || (ident.IsOverlay(addr.Addr()) || ident.IsOverlay(far)) && far != addr.Addr() {
+		nc.Close()
+		return nil, wire.Handshake{}, ErrOverlay
+	}
 	abort := context.AfterFunc(ctx, func() { nc.Close() })
-	theirs, err := p.greet(h, nc)
+	theirs, err := p.greet(h, caps, nc)
 	if abort(); err != nil {
 		nc.Close()
 		return nil, wire.Handshake{}, err
@@ -171,12 +188,12 @@ func (p *Porch) Dial(ctx context.Context, h metainfo.InfoHash, addr netip.AddrPo
 }
 
 // greet is the handshake of the side that dialled.
-func (p *Porch) greet(h metainfo.InfoHash, nc net.Conn) (wire.Handshake, error) {
+func (p *Porch) greet(h metainfo.InfoHash, caps wire.Capability, nc net.Conn) (wire.Handshake, error) {
 	if err := nc.SetDeadline(time.Now().Add(Timeout)); err != nil {
 		return wire.Handshake{}, err
 	}
 	names := h.Wire()
-	if _, err := nc.Write(p.ours(names[0], h.HasV2()).Append(nil)); err != nil {
+	if _, err := nc.Write(p.ours(names[0], h.HasV2(), caps).Append(nil)); err != nil {
 		return wire.Handshake{}, err
 	}
 	theirs, err := link.ReadHandshake(nc)
@@ -191,9 +208,9 @@ func (p *Porch) greet(h metainfo.InfoHash, nc net.Conn) (wire.Handshake, error) 
 }
 
 // ours tells what we can.
-func (p *Porch) ours(hash [20]byte, v2 bool) wire.Handshake {
+func (p *Porch) ours(hash [20]byte, v2 bool, caps wire.Capability) wire.Handshake {
 	h := wire.Handshake{InfoHash: hash, PeerID: p.id}
-	h.Set(wire.CapFast | wire.CapExtended)
+	h.Set(wire.CapFast | wire.CapExtended | caps)
 	if v2 {
 		h.Set(wire.CapV2)
 	}

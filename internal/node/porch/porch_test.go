@@ -25,8 +25,9 @@ type house struct {
 func (h *house) Admit(netip.AddrPort) error                                { return nil }
 func (h *house) Connect(context.Context, netip.AddrPort) (net.Conn, error) { return nil, ErrGone }
 func (h *house) Hash() metainfo.InfoHash                                   { return h.hash }
+func (h *house) Caps() wire.Capability                                     { return 0 }
 
-func (h *house) Find(name [20]byte) Share {
+func (h *house) Find(name [20]byte, _ netip.AddrPort) Share {
 	h.finds++
 	if h.gone && h.finds > 1 {
 		return nil

@@ -12,9 +12,11 @@ func RowOf(spec Spec, hash metainfo.InfoHash) store.Row {
 	row := store.Row{Dir: spec.Dir, Base: spec.Base, InPlace: spec.InPlace, Paused: spec.Paused,
 		Added: time.Now(), Select: spec.Select, UpLimit: spec.Up, DownLimit: spec.Down, Sequential: spec.Sequential, Peers: spec.Peers}
 	row.SetHash(hash)
+	row.SetGroups(bytesOf(spec.Groups))
 	if spec.Meta != nil {
 		row.Describe(spec.Meta)
 	} else {
+		spec.Magnet.Groups = row.Audience()
 		row.Name, row.Link = hash.ID(), spec.Magnet.String() // until the description tells
 		if spec.Magnet.Name != "" {
 			row.Name = metainfo.SafeName(spec.Magnet.Name)
@@ -26,7 +28,7 @@ func RowOf(spec Spec, hash metainfo.InfoHash) store.Row {
 
 // SpecOf is how a share of the catalog is run.
 func SpecOf(row store.Row) Spec {
-	spec := Spec{Dir: row.Dir, Base: row.Base, InPlace: row.InPlace, Select: row.Select, Sequential: row.Sequential, Peers: row.Peers}
+	spec := Spec{Dir: row.Dir, Base: row.Base, InPlace: row.InPlace, Select: row.Select, Sequential: row.Sequential, Peers: row.Peers, Groups: GroupsOf(row)}
 	if row.Link != "" {
 		if m, err := metainfo.ParseMagnet(row.Link); err == nil {
 			spec.Magnet = m

@@ -35,6 +35,7 @@ var (
 	ErrNoMatch     = errors.New("no file of the share fits the selection")
 	ErrElsewhere   = errors.New("the share is already here with another folder")
 	ErrRefusedMeta = errors.New("the description that peers sent is refused")
+	ErrAudience    = errors.New("the share is already here for other groups, or for everybody")
 	ErrInPlace     = errors.New("the share's files are the originals and are not deleted")
 )
 

@@ -104,9 +104,9 @@ func Base(row store.Row, h metainfo.InfoHash) *Status {
 		Path: filepath.Join(row.Dir, row.Name), Complete: row.Complete, Downloaded: row.Downloaded,
 		Uploaded: row.Uploaded, Wasted: row.Wasted, Up: row.UpLimit, Down: row.DownLimit,
 		Added: row.Added, Completed: row.Completed, Bytes: row.Bytes, Wanted: row.Bytes,
-		Files: row.Files, Pieces: row.Pieces, Link: row.Link}
+		Files: row.Files, Pieces: row.Pieces, Link: row.Link, Groups: GroupsOf(row)}
 	if st.Link == "" {
-		st.Link = metainfo.Magnet{Hash: h, Name: row.Name}.String()
+		st.Link = metainfo.Magnet{Hash: h, Name: row.Name, Groups: row.Audience()}.String()
 	}
 	if row.Base != "" {
 		st.Path = filepath.Join(row.Dir, row.Base)

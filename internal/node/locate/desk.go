@@ -1,0 +1,126 @@
+package locate
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	pause  = time.Minute // before a Locator that gave up is asked again
+	atOnce = 500         // addresses that are taken at a time
+)
+
+// Desk knows the ways of one node: it tells each which shares are here, as far as it may
+// hear of them, and has all of them look for peers at once.
+type Desk struct {
+	ways []Locator
+	wg   sync.WaitGroup
+
+	mu   sync.Mutex
+	told map[string]*offered // by ID
+}
+
+// offered is what was told of one share, and to which ways.
+type offered struct {
+	offer Offer
+	to    []bool
+}
+
+// NewDesk is the Desk of a node that has these ways.
+func NewDesk(ways []Locator) *Desk { return &Desk{ways: ways, told: make(map[string]*offered)} }
+
+// Offer tells every way that may hear of it of a share that is here or has changed, and
+// withdraws it from those that may not hear of it any more.
+func (d *Desk) Offer(o Offer, who *Audience) {
+	if len(d.ways) == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	was := d.told[o.ID]
+	if was == nil {
+		was = &offered{to: make([]bool, len(d.ways))}
+		d.told[o.ID] = was
+	}
+	same := was.offer.Equal(&o)
+	was.offer = o
+	for i, w := range d.ways {
+		may, knows := who.Permits(w), was.to[i]
+		was.to[i] = may
+		switch {
+		case may && !(knows && same):
+			w.Offer(o)
+		case knows && !may:
+			w.Withdraw(o.ID)
+		}
+	}
+}
+
+// Withdraw tells the ways that know of it that a share is here no more, or is paused.
+func (d *Desk) Withdraw(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	was := d.told[id]
+	if was == nil {
+		return
+	}
+	delete(d.told, id)
+	for i, w := range d.ways {
+		if was.to[i] {
+			w.Withdraw(id)
+		}
+	}
+}
+
+// Seek has every way that may hear of the share look for peers of it, each in a goroutine
+// of its own, until ctx ends. found is called from any of them, not after ctx ended.
+func (d *Desk) Seek(ctx context.Context, o Offer, who *Audience, found func(Kind, []netip.AddrPort)) {
+	for _, w := range d.ways {
+		if who.Permits(w) {
+			d.wg.Go(func() { seek(ctx, w, o, found) })
+		}
+	}
+}
+
+func seek(ctx context.Context, w Locator, o Offer, found func(Kind, []netip.AddrPort)) {
+	t := time.NewTimer(0)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		w.Seek(ctx, o, func(list []netip.AddrPort) {
+			if ctx.Err() == nil && len(list) > 0 {
+				found(w, list[:min(len(list), atOnce)])
+			}
+		})
+		t.Reset(pause)
+	}
+}
+
+// Wait returns when nothing is sought any more.
+func (d *Desk) Wait() { d.wg.Wait() }
+
+// Spent is what one way spent so far.
+type Spent struct {
+	Kind
+	Cost Cost
+}
+
+// Spent is what all ways spent so far.
+func (d *Desk) Spent() (list []Spent) {
+	for _, w := range d.ways {
+		list = append(list, Spent{w, w.Cost()})
+	}
+	return list
+}
+
+// Equal tells that both say the same.
+func (o *Offer) Equal(p *Offer) bool {
+	return o.ID == p.ID && o.Hash == p.Hash && o.Complete == p.Complete && o.Wanted == p.Wanted && slices.Equal(o.Groups, p.Groups)
+}
