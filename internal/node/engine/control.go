@@ -13,6 +13,7 @@ import (
 	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/node/files"
 	"shoal/internal/node/link"
+	"shoal/internal/node/locate"
 )
 
 // List is every share, sorted by name, then ID.
@@ -396,6 +397,7 @@ func (e *Engine) forget(s *Share) {
 		}
 	}
 	delete(e.shares, id)
+	e.past = locate.Sum(e.past, s.status.Load().Yield)
 	e.mu.Unlock()
 	e.tell(Event{Kind: EventRemoved, ID: id, Name: s.row.Name})
 }

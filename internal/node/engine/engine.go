@@ -82,7 +82,8 @@ type Engine struct {
 	shares  map[string]*entry   // by ID
 	names   map[[20]byte]*entry // by info hash on the wire
 	closed  bool
-	syncErr error // what kept files of a share from being flushed at its end
+	past    []Yield // of shares that were removed
+	syncErr error   // what kept files of a share from being flushed at its end
 }
 
 // New makes an engine. Start begins to listen and to run what the catalog holds.

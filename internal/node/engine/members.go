@@ -11,7 +11,6 @@ import (
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/locate"
-	"shoal/internal/node/record"
 )
 
 // audience is who may see a share. e.mu is held.
@@ -62,14 +61,15 @@ func (s *Share) seek() {
 	})
 }
 
-// Ways are the ways of finding peers with what they cost, and what candidates of each
-// source brought since the engine began, for shares that are still here.
-func (e *Engine) Ways() ([]locate.Spent, []record.Yield) {
-	var yields []record.Yield
-	for _, st := range e.List() {
-		yields = locate.Sum(yields, st.Yield)
+// Yields are what candidates of each source brought since the engine began, of all shares.
+func (e *Engine) Yields() []Yield {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	yields := e.past
+	for _, r := range e.shares {
+		yields = locate.Sum(yields, r.show().Yield)
 	}
-	return e.ways.Spent(), yields
+	return yields
 }
 
 // changeTime bounds how long the calls below wait for the shares to do as they are told;

@@ -21,6 +21,7 @@ type (
 	Detail        = record.Detail
 	Event         = record.Event
 	Source        = record.Source
+	Yield         = record.Yield
 	TrackerStatus = record.TrackerStatus
 	PeerStatus    = record.PeerStatus
 )

@@ -41,11 +41,11 @@ func (s *Share) publish() {
 	st.Refused = s.removed && s.failed != nil
 	st.DownRate, st.UpRate = s.downMeter.Rate(), s.upMeter.Rate()
 	st.Candidates = s.scout.Len()
-	var now []record.Yield
+	var now []Yield
 	for _, c := range s.conns {
 		if c != nil && c.up {
 			st.Peers++
-			now = append(now, record.Yield{Source: c.from, Bytes: c.blocksIn})
+			now = append(now, Yield{Source: c.from, Bytes: c.blocksIn})
 			if p := s.t.Peer(c.slot); p.Seed {
 				st.Seeds++
 			}

@@ -106,20 +106,6 @@ func seek(ctx context.Context, w Locator, o Offer, found func(Kind, []netip.Addr
 // Wait returns when nothing is sought any more.
 func (d *Desk) Wait() { d.wg.Wait() }
 
-// Spent is what one way spent so far.
-type Spent struct {
-	Kind
-	Cost Cost
-}
-
-// Spent is what all ways spent so far.
-func (d *Desk) Spent() (list []Spent) {
-	for _, w := range d.ways {
-		list = append(list, Spent{w, w.Cost()})
-	}
-	return list
-}
-
 // Equal tells that both say the same.
 func (o *Offer) Equal(p *Offer) bool {
 	return o.ID == p.ID && o.Hash == p.Hash && o.Complete == p.Complete && o.Wanted == p.Wanted && slices.Equal(o.Groups, p.Groups)
