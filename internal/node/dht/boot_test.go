@@ -34,7 +34,8 @@ func TestRejoin(t *testing.T) {
 		var saved []State
 		cfg := Config{Bootstrap: []string{host(0).String()}, Save: func(s State) { saved = append(saved, s) }}
 		n := w.start(50, cfg)
-		time.Sleep(11 * time.Minute)
+		pass(11 * time.Minute)
+		synctest.Wait()
 		must(t, len(saved) == 2, "saved %d times in 11 minutes", len(saved))
 		n.stop()
 		must(t, len(saved) == 3, "saved %d times at the end", len(saved))
@@ -47,9 +48,9 @@ func TestRejoin(t *testing.T) {
 		<-n.Ready()
 		must(t, time.Since(began) < 100*time.Millisecond, "ready after %v", time.Since(began))
 		must(t, n.ID() == last.ID, "another id")
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		must(t, n.Len() > 15, "%d nodes after 10 s", n.Len())
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		must(t, len(dns.times) == 0, "looked up %d names", len(dns.times))
 	})
 }
@@ -63,7 +64,7 @@ func TestNamesBackOff(t *testing.T) {
 		dns := &names{err: errors.New("no way out")}
 		began := time.Now()
 		n := w.start(0, Config{Bootstrap: []string{"router.example:6881"}, Resolve: dns.resolve})
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		var gaps []string
 		for i := 1; i < len(dns.times); i++ {
 			gaps = append(gaps, fmt.Sprint(dns.times[i].Sub(dns.times[i-1])))
@@ -73,7 +74,7 @@ func TestNamesBackOff(t *testing.T) {
 		must(t, len(gaps) > 10 && slices.Equal(gaps[:len(want)], want), "%v", gaps)
 		before := len(dns.times)
 		n.Online()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		must(t, len(dns.times) == before+1, "not looked up at once")
 	})
 }
@@ -85,7 +86,7 @@ func TestNamesWhileThin(t *testing.T) {
 		inWorld(t, c.nodes, func(t *testing.T, w *world) {
 			dns := &names{list: []netip.AddrPort{host(0)}}
 			n := w.start(50, Config{Bootstrap: []string{"router.example:6881"}, Resolve: dns.resolve})
-			time.Sleep(5 * time.Hour)
+			pass(5 * time.Hour)
 			must(t, n.Len() >= min(c.nodes-1, 8), "%d nodes", n.Len())
 			must(t, len(dns.times) >= c.least && len(dns.times) <= c.most, "%d nodes: looked up %d times", c.nodes, len(dns.times))
 		})
@@ -98,7 +99,7 @@ func TestNamesAfterSaved(t *testing.T) {
 		dns := &names{list: []netip.AddrPort{host(0)}}
 		gone := State{ID: hash(3), Nodes: []krpc.Node{{ID: hash(4), Addr: host(777)}}}
 		n := w.start(50, Config{Saved: gone, Bootstrap: []string{"router.example:6881"}, Resolve: dns.resolve})
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		must(t, len(dns.times) == 1 && n.Len() > 8, "looked up %d times, %d nodes", len(dns.times), n.Len())
 	})
 }
@@ -113,7 +114,7 @@ func TestSaveNothing(t *testing.T) {
 		w := newWorld(t)
 		var saved []State
 		w.start(1, Config{Saved: old, Save: func(s State) { saved = append(saved, s) }})
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.end()
 		must(t, len(saved) == 0, "saved %+v", saved)
 	})
@@ -121,7 +122,7 @@ func TestSaveNothing(t *testing.T) {
 		var last State
 		n := w.start(9, Config{Saved: old, Save: func(s State) { last = s }})
 		n.Add(host(0))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		n.stop()
 		at := func(a netip.AddrPort) bool {
 			return slices.ContainsFunc(last.Nodes, func(n krpc.Node) bool { return n.Addr == a })
@@ -140,7 +141,7 @@ func TestScope(t *testing.T) {
 		n := w.start(0, Config{Saved: State{Nodes: []krpc.Node{{ID: hash(1), Addr: local}}}, Bootstrap: []string{"127.0.0.1:80"}})
 		n.Add(local, netip.MustParseAddrPort("[::1]:6881"))
 		n.Datagram(query(1), local)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 	})
 }
 
@@ -150,7 +151,7 @@ func TestAddress(t *testing.T) {
 		var at netip.AddrPort
 		n := w.start(50, Config{Kad: kad.Config{Secure: true}, Address: func(a netip.AddrPort) { at = a }})
 		n.Add(host(0))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		must(t, at == n.at && n.Address() == n.at, "%v, %v", at, n.Address())
 		must(t, krpc.ValidID(n.ID(), n.at.Addr()), "the id does not fit")
 	})

@@ -51,14 +51,14 @@ func TestHold(t *testing.T) {
 	inWorld(t, 12, func(t *testing.T, w *world) {
 		rounds := make(chan kad.Result, 100)
 		release := w.node(1).Hold(kad.Event{Op: kad.Announce, Target: hash(1), Port: 7463}, func(r kad.Result) { rounds <- r })
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		n := len(rounds)
 		must(t, n >= 3 && n <= 5, "%d rounds in an hour", n)
 		must(t, (<-rounds).Stored >= 8, "not stored")
 		release()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		n = len(rounds)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		must(t, len(rounds) == n, "announced after it was released")
 	})
 }
@@ -77,7 +77,7 @@ func TestClose(t *testing.T) {
 			_, err := n.Peers(context.Background(), hash(1), 0, func([]netip.AddrPort) {})
 			errs <- err
 		}()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		n.stop()
 		must(t, errors.Is(<-errs, ErrClosed), "the search does not end with the node")
 		_, err := n.Peers(context.Background(), hash(1), 0, nil)
@@ -110,7 +110,7 @@ func TestCancel(t *testing.T) {
 		w.mu.Lock()
 		after = true
 		w.mu.Unlock()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		must(t, len(w.node(1).sinks) == 0, "searches stay")
 	})
 }
@@ -131,11 +131,11 @@ func TestQueueBound(t *testing.T) {
 		must(t, len(n.inbox.in.list) == inboxCount && cap(n.inbox.in.bytes) <= 2*inboxBytes, "%d datagrams, %d bytes wait", len(n.inbox.in.list), cap(n.inbox.in.bytes))
 		w.run(n)
 		defer w.end()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		c := n.Counted()
 		must(t, c.Queries == inboxCount && c.Dropped == 5100-inboxCount, "%+v", c)
 		n.Datagram(query(1), host(9))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		must(t, n.Counted().Queries == inboxCount+1, "does not go on")
 	})
 }
@@ -168,9 +168,9 @@ func TestFlood(t *testing.T) {
 				n.Datagram(q, host(5))
 			}
 			n.Datagram(query(9), host(9))
-			time.Sleep(250 * time.Millisecond)
+			pass(250 * time.Millisecond)
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		c := n.Counted()
 		must(t, answered == 100, "%d of 100 questions answered", answered)
 		must(t, c.Gated > 48_000 && c.Queries < 2000 && c.Dropped == 0, "%+v", c)
@@ -186,10 +186,10 @@ func TestSlowSend(t *testing.T) {
 		for i := range 3 * outboxCount {
 			n.Datagram(query(i), host(1+i%2000))
 			if i%500 == 0 {
-				time.Sleep(time.Second)
+				pass(time.Second)
 			}
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		must(t, n.Health().Nodes == 0, "has nodes")
 		c := n.Counted()
 		must(t, c.Queries == 3*outboxCount && c.Unsent > 0, "%+v", c)

@@ -72,22 +72,22 @@ func (a *announces) count(i int) int {
 // TestAnnounceBudget: many shares are announced one a second, those that are wanted first,
 // then the new ones, and all before any is announced again.
 func TestAnnounceBudget(t *testing.T) {
-	inWorld(t, 10, func(t *testing.T, w *world) {
+	inWorld(t, 3, func(t *testing.T, w *world) {
 		const many = 1500
 		n, l := w.asker(50, Config{})
 		a := w.announces(n.at)
 		for i := range many {
 			l.Offer(offer(i))
 		}
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		wanted := offer(many)
 		wanted.Wanted, wanted.Complete = true, false
 		l.Offer(wanted)
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		must(t, a.count(many) == 1, "what is wanted waits")
 		before := n.Counted().Announced
 		must(t, before >= 20 && before <= 25, "%d announcements in 23 s", before)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		got := n.Counted().Announced - before
 		must(t, got >= 3500 && got <= 3600, "%d announcements in an hour", got)
 		least, most := many, 0
@@ -109,7 +109,7 @@ func TestAnnounceAgain(t *testing.T) {
 			o.Wanted = i%2 == 0
 			l.Offer(o)
 		}
-		time.Sleep(2*time.Hour + 5*time.Minute)
+		pass(2*time.Hour + 5*time.Minute)
 		a.mu.Lock()
 		for i := range 5 {
 			times := a.times[hash(i)]
@@ -126,9 +126,9 @@ func TestAnnounceAgain(t *testing.T) {
 		l.Withdraw(offer(1).ID)
 		l.Offer(offer(2)) // again, and nothing has changed
 		before, other := a.count(1), a.count(2)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		must(t, a.count(2) == other, "announced for being offered again")
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		must(t, a.count(1) == before && a.count(3) > 8, "a share that was withdrawn is announced")
 		l.Withdraw("unknown")
 	})
@@ -142,7 +142,7 @@ func TestAnnounceBothHashes(t *testing.T) {
 		short := both.Hash.V2Short()
 		n, l := w.asker(50, Config{})
 		l.Offer(both)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		ctx := deadline(t, time.Hour)
 		for _, h := range []krpc.ID{hash(1), short} {
 			var got []netip.AddrPort
@@ -153,7 +153,7 @@ func TestAnnounceBothHashes(t *testing.T) {
 		w.node(3).Announce(ctx, short, 7463, nil)
 		_, l2 := w.asker(51, Config{})
 		got := seek(ctx, l2, both)
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		must(t, got.has(host(2)) && got.has(host(3)) && got.has(n.at), "found %v", got.list)
 	})
 }
@@ -197,18 +197,18 @@ func TestSeek(t *testing.T) {
 		_, l := w.asker(50, Config{})
 		w.node(1).Announce(ctx, hash(1), 7463, nil)
 		f := seek(ctx, l, offer(1))
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		must(t, f.has(host(1)), "not found at once")
 		w.node(2).Announce(ctx, hash(1), 7463, nil)
-		time.Sleep(45 * time.Second)
+		pass(45 * time.Second)
 		must(t, f.has(host(2)), "who came later is not found")
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		n := l.d.Counted().Sought
 		must(t, n >= 8 && n <= 12, "%d searches in an hour", n)
 		cancel()
 		synctest.Wait()
 		must(t, f.ended && !f.late, "%+v", f)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		must(t, l.d.Counted().Sought == n, "sought after the end")
 		must(t, len(l.watchers) == 0 && len(l.slots) == 0, "something stays")
 	})
@@ -225,12 +225,12 @@ func TestSeekBeforeReady(t *testing.T) {
 		w.run(n)
 		f := seek(deadline(t, time.Hour), l, offer(1))
 		ended := seek(deadline(t, time.Minute), l, offer(2))
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		must(t, ended.ended && !f.ended, "%t, %t", ended.ended, f.ended)
 		w.start(0, Config{})
 		w.start(1, Config{}).Announce(context.Background(), hash(1), 7463, nil)
 		n.Add(host(0))
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		must(t, f.has(host(1)), "not found")
 		n.stop()
 		synctest.Wait()
@@ -249,11 +249,11 @@ func TestSeekBounded(t *testing.T) {
 			l.Offer(offer(i))
 			seek(ctx, l, offer(i))
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		c := n.Counted()
 		must(t, c.Sought > 60 && c.Sought <= 60+seekBurst+1, "%d searches in a minute", c.Sought)
 		must(t, c.Announced > 55 && c.Lost*50 < c.Asked, "%+v", c)
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		c = n.Counted()
 		must(t, c.Sought > 600 && c.Lost*50 < c.Asked, "%+v", c)
 	})
@@ -272,7 +272,7 @@ func TestNotAnnounced(t *testing.T) {
 		l = deaf.Locator(LocatorConfig{Port: func() uint16 { return 0 }})
 		w.run(deaf).Add(host(0))
 		l.Offer(offer(2))
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		must(t, n.Counted().Announced+deaf.Counted().Announced+n.Counted().Sought == 0, "announced")
 	})
 }
@@ -286,13 +286,13 @@ func TestAnnounceFindsPeers(t *testing.T) {
 		o.Wanted = true
 		l.Offer(o)
 		f := seek(deadline(t, time.Hour), l, o)
-		time.Sleep(12 * time.Minute) // the next search is minutes away, the next announcement too
+		pass(12 * time.Minute) // the next search is minutes away, the next announcement too
 		w.node(2).Announce(context.Background(), hash(1), 7463, nil)
 		sought := n.Counted().Sought
 		for n.Counted().Announced < 2 {
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		must(t, n.Counted().Sought == sought, "the test does not test what it says")
 		must(t, f.has(host(2)), "not told")
 		must(t, n.Address() == n.at && !f.has(n.at), "found itself")

@@ -128,7 +128,7 @@ func inWorld(t *testing.T, count int, f func(t *testing.T, w *world)) {
 		for i := range count {
 			w.start(i, Config{})
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		f(t, w)
 	})
 }
@@ -145,6 +145,12 @@ func deadline(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// pass lets virtual time pass, and all that happens in it happen.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
 }
 
 func must(t *testing.T, ok bool, format string, args ...any) {
