@@ -4,7 +4,9 @@
 // are described in docs/formats/lan.md.
 //
 // It sends to multicast groups only, never to one address: it can't be made to answer
-// for somebody else. It hears those only whose address lies in a subnet of the interface
+// for somebody else. It says nothing that would let strangers know the node again: by
+// multicast DNS it is called by tags that only members of its groups can read, and that is
+// how they find it. It hears those only whose address lies in a subnet of the interface
 // that the packet came by. What it finds is a claim: an address at which something may
 // listen, a name that only the overlay's handshake proves.
 //

@@ -5,6 +5,9 @@ package lan
 import (
 	"encoding/json"
 	"fmt"
+	"net"
+	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"testing"
@@ -195,5 +198,62 @@ func TestFlood(t *testing.T) {
 	// None of them made it send more than its allowance.
 	if l.Stats.Sent > burst+20 {
 		t.Errorf("%d packets were sent", l.Stats.Sent)
+	}
+}
+
+// Started and stopped many times, without a network and on one, where it is heard, nothing
+// is left of it.
+func TestStartAndStopLeaveNothing(t *testing.T) {
+	needNamespace(t)
+	br := bridge(t, "lan0")
+	b := newNode(t, 2, "eth0")
+	b.plug(br, "eth0", "10.9.0.2/24")
+	b.start(hexA)
+	sh(t, "ip", "link", "add", "here0", "type", "veth", "peer", "name", "there0")
+	t.Cleanup(func() { sh(t, "ip", "link", "del", "here0") })
+	open := func() int {
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(fds)
+	}
+	var goroutines, files int
+	for round := range 40 {
+		if round == 20 {
+			sh(t, "ip", "link", "set", "there0", "addrgenmode", "none", "master", br, "up")
+			sh(t, "ip", "addr", "add", "10.9.0.1/24", "dev", "here0")
+			sh(t, "ip", "link", "set", "here0", "addrgenmode", "none", "up")
+		}
+		l, err := New(Config{Port: 7463, Tags: func() [][8]byte { return []Tag{tag(1)} }, Found: func(Found) {},
+			Interfaces: func() ([]net.Interface, error) {
+				i, err := net.InterfaceByName("here0")
+				if err != nil {
+					return nil, err
+				}
+				return []net.Interface{*i}, nil
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Announce([][20]byte{hashA})
+		if err := l.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if round == 39 {
+			b.finds(time.Now(), soon, "share 10.9.0.1:7463", "node 10.9.0.1:7463")
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		if round == 0 {
+			goroutines, files = runtime.NumGoroutine(), open()
+		}
+	}
+	if n := runtime.NumGoroutine(); n > goroutines+2 {
+		t.Errorf("%d goroutines, %d after the first round", n, goroutines)
+	}
+	if n := open(); n > files {
+		t.Errorf("%d files are open, %d after the first round", n, files)
 	}
 }
