@@ -140,6 +140,24 @@ func (h *Host) Open(ctx context.Context, id ident.NodeID, name string) (*Stream,
 	if _, err := h.dial(ctx, id); err != nil {
 		return nil, err
 	}
+	s, err := h.open(ctx, id, name)
+	if err == nil && !h.cfg.Known(id) {
+		s.Reset()
+		return nil, ErrStranger
+	}
+	return s, err
+}
+
+// OpenLast is Open over the connection that stands, to a node that need not be known any
+// more: to tell it so before it is dropped.
+func (h *Host) OpenLast(ctx context.Context, id ident.NodeID, name string) (*Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	return h.open(ctx, id, name)
+}
+
+// open opens a stream over a connection that stands.
+func (h *Host) open(ctx context.Context, id ident.NodeID, name string) (*Stream, error) {
 	s, err := h.hall.NewStream(network.WithNoDial(ctx, "dialled"), peerID(id))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrUnreachable, reason(err))
@@ -153,11 +171,7 @@ func (h *Host) Open(ctx context.Context, id ident.NodeID, name string) (*Stream,
 	if !abort() && err == nil {
 		err = ctx.Err()
 	}
-	switch {
-	case err == nil && !h.cfg.Known(id):
-		s.Reset()
-		return nil, ErrStranger
-	case err == nil:
+	if err == nil {
 		return h.wrap(s, id), nil
 	}
 	s.Reset()

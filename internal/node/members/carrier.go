@@ -25,7 +25,11 @@ func (c carrier) Open(ctx context.Context, id ident.NodeID, protocol string) (gr
 	if err := c.s.Ready(ctx); err != nil {
 		return nil, err
 	}
-	st, err := c.s.host.Open(ctx, id, protocol)
+	open := c.s.host.Open
+	if !c.s.known(id) { // its last word, or ours
+		open = c.s.host.OpenLast
+	}
+	st, err := open(ctx, id, protocol)
 	if err != nil {
 		return nil, err // not a nil *Stream in an interface
 	}

@@ -129,6 +129,7 @@ func (k *keeper) hear() {
 			s.tell(Disconnected, id)
 		}
 		if c.here {
+			s.asks.met(id)
 			s.groups.Connected(id, reachedAt(at[id]))
 			s.tell(Connected, id)
 		}

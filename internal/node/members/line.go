@@ -154,6 +154,15 @@ func (a *asks) changed(n [20]byte) {
 	}
 }
 
+// met says that a member is connected anew: what failed before does not count.
+func (a *asks) met(id ident.NodeID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if l := a.lines[id]; l != nil {
+		l.fails, l.again = 0, time.Time{}
+	}
+}
+
 // recheck looks again at who may hear of what.
 func (a *asks) recheck() {
 	a.mu.Lock()

@@ -175,7 +175,7 @@ func (n *node) invites(name string, o *node) groups.Admission {
 	if err := n.Ready(soon(n.t)); err != nil {
 		n.t.Fatal(err)
 	}
-	t, _, err := n.Groups().Invite(name, 1, time.Hour, group.Member, nil)
+	t, _, err := n.Groups().Invite(name, 1, time.Hour, group.Admin, nil)
 	if err != nil {
 		n.t.Fatal(err)
 	}
