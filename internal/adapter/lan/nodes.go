@@ -50,7 +50,7 @@ type nodes struct {
 // nodeAt is a node at an address.
 type nodeAt struct {
 	addr netip.AddrPort
-	tags string // one after the other
+	tags string // as they are told
 }
 
 func newNodes(port uint16, rng *rand.Rand) *nodes {

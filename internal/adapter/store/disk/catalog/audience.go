@@ -47,16 +47,18 @@ func checkGroups(groups []string) error {
 	return nil
 }
 
-// checkAudience holds a row against what describes its share: m, or its link if that is nil.
+// checkAudience holds a row against what describes its share: m, if there is one, and its
+// link, if it is one.
 func (r *Row) checkAudience(m *metainfo.Metainfo) error {
-	var groups [][32]byte
-	if m != nil {
-		groups = m.Groups
-	} else if link, err := metainfo.ParseMagnet(r.Link); err == nil {
-		groups = link.Groups
+	named := 0
+	if link, err := metainfo.ParseMagnet(r.Link); err == nil {
+		named = len(link.Groups)
 	}
-	if len(groups) > 0 && len(r.Groups) == 0 {
-		return fmt.Errorf("%w: it is for %d groups, but its row says for all", ErrDamaged, len(groups))
+	if m != nil {
+		named = max(named, len(m.Groups))
+	}
+	if named > 0 && len(r.Groups) == 0 {
+		return fmt.Errorf("%w: it is for %d groups, but its row says for all", ErrDamaged, named)
 	}
 	return nil
 }

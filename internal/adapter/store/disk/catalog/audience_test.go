@@ -136,7 +136,7 @@ func TestDamagedShareIsNeverPublic(t *testing.T) {
 
 // A row that says "all" of what its own description says is for groups is not believed.
 func TestPublicRowOfAGroupShareIsLost(t *testing.T) {
-	for _, asLink := range []bool{false, true} {
+	for _, from := range []string{"metainfo", "link", "link with metainfo"} {
 		home := t.TempDir()
 		path, torrents := filepath.Join(home, "shoal.db"), filepath.Join(home, "torrents")
 		m, r := groupRow(t, home)
@@ -144,8 +144,11 @@ func TestPublicRowOfAGroupShareIsLost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if asLink {
+		if from != "metainfo" {
 			r.Link, m = m.Magnet().String(), nil
+		}
+		if from == "link with metainfo" {
+			m, _ = groupRow(t, home)
 		}
 		public := r
 		public.Groups = nil
@@ -157,7 +160,7 @@ func TestPublicRowOfAGroupShareIsLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		if rows, _ := c.Shares(); len(rows) > 0 {
-			t.Errorf("it came back: %+v", rows)
+			t.Errorf("%s: it came back: %+v", from, rows)
 		}
 		if err := c.Put(public); err != nil {
 			t.Fatal(err)
