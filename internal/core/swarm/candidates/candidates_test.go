@@ -68,7 +68,7 @@ func TestNearerFirst(t *testing.T) {
 	c.SetNear(addr(5), SameMachine)
 	c.SetNear(addr(6), RoundTrip(time.Hour))
 	c.SetNear(addr(7), SameMachine)
-	c.SetNear(addr(7), NearUnknown)
+	c.SetNear(addr(7), RoundTrip(0)) // not measured after all
 	c.SetNear(addr(99), SameMachine) // nobody knows it
 	c.Forget(addr(0))
 	wantOrder(t, c, 0, 8, 5, 4, 3, 2, 1, 6, 9, 7)

@@ -19,9 +19,12 @@ const (
 	measured         // a round trip of less than a millisecond; each further class doubles
 )
 
-// RoundTrip is the class of a measured round trip.
+// RoundTrip is the class of a measured round trip; of none it is NearUnknown.
 func RoundTrip(d time.Duration) Near {
-	return measured + Near(bits.Len64(uint64(max(d.Milliseconds(), 0))))
+	if d <= 0 {
+		return NearUnknown
+	}
+	return measured + Near(bits.Len64(uint64(d.Milliseconds())))
 }
 
 // nearOf is what an address and its source tell by themselves: what is heard by multicast on
