@@ -38,6 +38,7 @@ func (f Format) String() string {
 type Job struct {
 	Dir     string   // folder that holds the content, or gets it
 	Torrent string   // path of the .torrent
+	Path    string   // the content itself, for a client that makes its own description of it
 	Magnet  string   // instead of Torrent, where the client can
 	Seed    bool     // Dir has all the content
 	Peers   []string // addresses to dial, where the client can
@@ -71,9 +72,13 @@ type Client struct {
 	// OnePad says that it refuses two padding files of one size, so that of hybrid
 	// torrents it takes hardly more than those of a single file.
 	OnePad bool
+	// Describes says that it makes its own description of Job.Path: it needs no torrent.
+	Describes bool
 
 	find  func() (version string, err error)
 	start func(ctx context.Context, l *Lab, j Job) (*Node, error)
+	// pair starts two nodes that must be introduced to each other, instead of start.
+	pair func(ctx context.Context, l *Lab, p Pair) (seed, leech *Node, err error)
 }
 
 // All are the programs that can be at either end of a transfer, ours first.
@@ -81,11 +86,15 @@ func All() []*Client {
 	return []*Client{Shoal(), Libtorrent(), Aria2(), RTorrent(), Transmission(), QBittorrent()}
 }
 
+// Encrypted are the programs that encrypt and know each other by key, ours first. Each talks
+// to its own kind alone.
+func Encrypted() []*Client { return []*Client{ShoalGroup(), Syncthing()} }
+
 // Own makes a client of a benchmark's own program. Start must return when the node
 // is ready; done is the line of its output that says that it has everything.
 func Own(name string, done string, start func(l *Lab, host string, j Job) (*Process, error)) *Client {
 	return &Client{
-		Name: name, Formats: V1 | V2 | Hybrid, Dials: true, DialsLoopback: true,
+		Name: name, Formats: V1 | V2 | Hybrid, Dials: true, DialsLoopback: true, Describes: true,
 		find: func() (string, error) { return "", nil },
 		start: func(ctx context.Context, l *Lab, j Job) (*Node, error) {
 			n := &Node{Client: name, Host: l.host(j)}
@@ -107,7 +116,7 @@ func Named(names ...string) ([]*Client, error) {
 	var out []*Client
 	for _, n := range names {
 		found := false
-		for _, c := range All() {
+		for _, c := range append(All(), Encrypted()...) {
 			if c.Name == n {
 				out, found = append(out, c), true
 			}

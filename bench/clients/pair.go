@@ -15,8 +15,9 @@ type Pair struct {
 	// Tracker is the one that the torrent names; nil when it names none.
 	Tracker *Tracker
 	// Ready is called when the seed is ready and the leech is about to start; with a
-	// leech that must be dialled, when the leech is ready and the seed about to start.
-	Ready func(first *Node)
+	// leech that must be dialled, when the leech is ready and the seed about to start; with
+	// two that had to be introduced, when both run and the leech is about to fetch.
+	Ready func(running ...*Node)
 }
 
 // errNoWay says that neither side can find the other.
@@ -26,6 +27,9 @@ var errNoWay = errors.New("neither side can dial the other")
 // seed's address where it can dial, else the tracker tells it, else the seed dials.
 func (p Pair) Start(ctx context.Context, l *Lab) (seed, leech *Node, err error) {
 	p.SeedJob.Seed = true
+	if p.Leech.pair != nil {
+		return p.Leech.pair(ctx, l, p)
+	}
 	private := !p.Leech.DialsLoopback && !p.Seed.DialsLoopback
 	if private {
 		p.SeedJob.Host, p.LeechJob.Host = l.PrivateHost(), l.PrivateHost()
@@ -49,11 +53,15 @@ func (p Pair) Start(ctx context.Context, l *Lab) (seed, leech *Node, err error) 
 	} else if err := p.announced(ctx, seed); err != nil {
 		return seed, nil, err
 	}
-	if p.Ready != nil {
-		p.Ready(seed)
-	}
+	p.ready(seed)
 	leech, err = p.Leech.Start(ctx, l, p.LeechJob)
 	return seed, leech, err
+}
+
+func (p Pair) ready(running ...*Node) {
+	if p.Ready != nil {
+		p.Ready(running...)
+	}
 }
 
 // startLeechFirst is for a leech that must be dialled.
@@ -66,9 +74,7 @@ func (p Pair) startLeechFirst(ctx context.Context, l *Lab) (seed, leech *Node, e
 	} else if err := p.announced(ctx, leech); err != nil {
 		return nil, leech, err
 	}
-	if p.Ready != nil {
-		p.Ready(leech)
-	}
+	p.ready(leech)
 	seed, err = p.Seed.Start(ctx, l, p.SeedJob)
 	return seed, leech, err
 }

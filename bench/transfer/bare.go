@@ -21,7 +21,8 @@ import (
 // The bare limit program: file → TCP → hash → file and nothing else, in two
 // processes. The sender hands whole files to the kernel; the receiver has one reader
 // and two workers that hash and write. No protocol is leaner, so its rate is what a
-// Go program can reach on this machine.
+// Go program can reach on this machine. With TLS and yamux between (bare_tls.go) it is
+// the limit of what is encrypted.
 const (
 	barePiece   = 1 << 20
 	bareWorkers = 2
@@ -32,15 +33,15 @@ const (
 // side of the bare transfer: "seed" or "leech".
 const bareMode = "SHOAL_BENCH_BARE"
 
-// bareClient makes the limit program look like any other client. The format says
-// what it hashes: SHA-1, SHA-256 or both.
-func bareClient(format string) *clients.Client {
-	return clients.Own("bare", "DONE", func(l *clients.Lab, host string, j clients.Job) (*clients.Process, error) {
+// bareClient makes a limit program, bare or bare-tls, look like any other client. The
+// format says what it hashes: SHA-1, SHA-256 or both.
+func bareClient(name, format string) *clients.Client {
+	return clients.Own(name, "DONE", func(l *clients.Lab, host string, j clients.Job) (*clients.Process, error) {
 		self, err := os.Executable()
 		if err != nil {
 			return nil, err
 		}
-		home, err := l.Folder("bare")
+		home, err := l.Folder(name)
 		if err != nil {
 			return nil, err
 		}
@@ -48,25 +49,29 @@ func bareClient(format string) *clients.Client {
 		if !j.Seed {
 			mode, addr = "leech", j.Peers[0]
 		}
-		return l.Run(clients.Command{Name: "bare-" + mode, Path: self, Args: []string{addr, j.Torrent, j.Dir, format},
+		return l.Run(clients.Command{Name: name + "-" + mode, Path: self, Args: []string{addr, j.Path, j.Dir, format, name},
 			Env: []string{bareMode + "=" + mode}, Logs: home})
 	})
 }
 
 // bare runs one side. Arguments: address, content of the sender (its names and sizes
-// are known to both, as with a torrent), folder to write to, format.
+// are known to both, as with a torrent), folder to write to, format, which limit program.
 func bare(mode string, args []string) error {
-	if len(args) != 4 {
-		return errors.New("bare: want ADDRESS CONTENT FOLDER FORMAT")
+	if len(args) != 5 {
+		return errors.New("bare: want ADDRESS CONTENT FOLDER FORMAT PROGRAM")
+	}
+	carry := plain
+	if args[4] == bareTLS {
+		carry = secure
 	}
 	files, err := bareFiles(args[1])
 	if err != nil {
 		return err
 	}
 	if mode == "seed" {
-		return bareSend(args[0], files)
+		return bareSend(args[0], files, carry)
 	}
-	return bareReceive(args[0], files, args[2], args[3])
+	return bareReceive(args[0], files, args[2], args[3], carry)
 }
 
 // bareFile is one file of the content, at an offset in the whole.
@@ -94,22 +99,37 @@ func bareFiles(content string) ([]bareFile, error) {
 	return files, err
 }
 
-func bareSend(addr string, files []bareFile) error {
+// carrier makes what the content goes over of a TCP connection that one side has
+// accepted and the other dialled.
+type carrier func(c net.Conn, accepted bool) (net.Conn, error)
+
+// plain is TCP itself.
+func plain(c net.Conn, _ bool) (net.Conn, error) { return c, nil }
+
+func bareSend(addr string, files []bareFile, carry carrier) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
 	fmt.Println("READY")
 	conn, err := ln.Accept()
+	if err == nil {
+		conn, err = carry(conn, true)
+	}
 	if err != nil {
 		return err
 	}
+	buf := make([]byte, barePiece)
 	for _, f := range files {
 		in, err := os.Open(f.path)
 		if err != nil {
 			return err
 		}
-		_, err = io.Copy(conn, in) // sendfile
+		if to, ok := conn.(io.ReaderFrom); ok {
+			_, err = to.ReadFrom(in) // sendfile
+		} else {
+			_, err = io.CopyBuffer(conn, struct{ io.Reader }{in}, buf)
+		}
 		in.Close()
 		if err != nil {
 			return err
@@ -128,7 +148,7 @@ type barePart struct {
 	offset int64
 }
 
-func bareReceive(addr string, files []bareFile, dir, format string) error {
+func bareReceive(addr string, files []bareFile, dir, format string, carry carrier) error {
 	out := make([]*os.File, len(files))
 	for i, f := range files {
 		path := filepath.Join(dir, f.rel)
@@ -141,6 +161,9 @@ func bareReceive(addr string, files []bareFile, dir, format string) error {
 		}
 	}
 	conn, err := net.Dial("tcp", addr)
+	if err == nil {
+		conn, err = carry(conn, false)
+	}
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,12 @@
 // runs from the leech's start until it says that it has everything, verified; writing
 // back to the disk is timed apart, and every result is compared byte by byte.
 //
+// shoal-group is shoal between two running members of a group that one joined by the
+// other's ticket: encrypted, from the start of "get" on. Syncthing's clock runs from when
+// it says that it begins to fetch.
+//
 //	go run ./bench/transfer -runs 5
+//	go run ./bench/transfer -runs 5 -data big -store ram -programs shoal-group/v2,bare-tls/v2,syncthing/v2,shoal/v2
 //	go run ./bench/transfer -programs shoal/v1,rtorrent/v1,bare -data big -store ram
 //
 // It runs inside a network namespace where the system allows one; then transmission,
@@ -143,8 +148,8 @@ func parseRows(list string) ([]row, error) {
 		if !ok {
 			return nil, fmt.Errorf("%s: no format %q", name, format)
 		}
-		r := row{program + "/" + format, bareClient(format), f}
-		if program != "bare" {
+		r := row{program + "/" + format, bareClient(program, format), f}
+		if !r.isLimit() {
 			found, err := clients.Named(program)
 			if err != nil {
 				return nil, err
@@ -200,7 +205,7 @@ func (b *bench) all(ctx context.Context) error {
 func (b *bench) table(c cell, results []result) *measure.Table {
 	size := b.places[c.store].size[c.data]
 	t := &measure.Table{Title: fmt.Sprintf("1 → 1, %s, %d MiB, medians of %d", c, size>>20, b.runs),
-		Head: []string{"program", "MB/s", "× fastest foreign", "seconds", "CPU s seed", "CPU s leech", "CPU s both", "MiB seed", "MiB leech", "sync s", "foreign", "failed"}}
+		Head: []string{"program", "MB/s", "× fastest foreign", "× bare", "seconds", "CPU s seed", "CPU s leech", "CPU s both", "MiB seed", "MiB leech", "sync s", "foreign", "failed"}}
 	fastest := 0.0
 	medians := map[string]func(func(result) float64) float64{}
 	for _, r := range b.rows {
@@ -217,14 +222,18 @@ func (b *bench) table(c cell, results []result) *measure.Table {
 			}
 			return measure.Median(v)
 		}
-		if r.client.Name != "shoal" && r.client.Name != "bare" {
+		if r.isForeign() {
 			fastest = max(fastest, medians[r.name](func(x result) float64 { return x.Rate }))
 		}
 	}
 	for _, r := range b.rows {
-		b.tableRow(t, r, c, medians[r.name], fastest, results)
+		limit := medians[r.limit()]
+		if limit == nil {
+			limit = func(func(result) float64) float64 { return 0 }
+		}
+		b.tableRow(t, r, c, medians[r.name], [2]float64{fastest, limit(func(x result) float64 { return x.Rate })}, results)
 	}
-	t.Notes = []string{"foreign: cores used by anything but the two nodes; a run with a large one is suspect."}
+	t.Notes = []string{"× bare: of the limit program of its kind, encrypted or not.", "foreign: cores used by anything but the two nodes; a run with a large one is suspect."}
 	if slices.ContainsFunc(b.rows, func(r row) bool { return r.client.Name == "transmission" }) {
 		t.Notes = append(t.Notes, "transmission 3.00 decides whom to serve every ten seconds, and asks one peer for 512 blocks once a second: 8.4 MB/s at most.")
 	}
@@ -232,7 +241,7 @@ func (b *bench) table(c cell, results []result) *measure.Table {
 }
 
 // tableRow adds one program's line.
-func (b *bench) tableRow(t *measure.Table, r row, c cell, median func(func(result) float64) float64, fastest float64, results []result) {
+func (b *bench) tableRow(t *measure.Table, r row, c cell, median func(func(result) float64) float64, against [2]float64, results []result) {
 	failed := 0
 	for _, res := range results {
 		if res.Program == r.name && res.Store == c.store && res.Data == c.data && res.Error != "" {
@@ -240,11 +249,13 @@ func (b *bench) tableRow(t *measure.Table, r row, c cell, median func(func(resul
 		}
 	}
 	rate := median(func(x result) float64 { return x.Rate })
-	ratio := "-"
-	if fastest > 0 {
-		ratio = fmt.Sprintf("%.2f", rate/fastest)
+	var ratios [2]string
+	for i, x := range against {
+		if ratios[i] = "-"; x > 0 {
+			ratios[i] = fmt.Sprintf("%.2f", rate/x)
+		}
 	}
-	t.Add(r.name, fmt.Sprintf("%.0f", rate), ratio, median(func(x result) float64 { return x.Seconds }),
+	t.Add(r.name, fmt.Sprintf("%.0f", rate), ratios[0], ratios[1], median(func(x result) float64 { return x.Seconds }),
 		median(func(x result) float64 { return x.SeedCPU }), median(func(x result) float64 { return x.LeechCPU }),
 		median(func(x result) float64 { return x.SeedCPU + x.LeechCPU }),
 		fmt.Sprintf("%.0f", median(func(x result) float64 { return x.SeedRSS })),
@@ -309,7 +320,7 @@ func (b *bench) torrentsOf(ctx context.Context, c cell) error {
 	maker := makers[slices.IndexFunc(makers, func(m *clients.Maker) bool { return m.Name == "libtorrent" })]
 	for _, r := range b.rows {
 		key := c.data + " " + r.format.String()
-		if r.client.Name == "bare" || b.torrents[key] != "" {
+		if r.client.Describes || b.torrents[key] != "" {
 			continue
 		}
 		piece := 1 << 20

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"shoal/bench/clients"
@@ -19,6 +21,29 @@ type row struct {
 	name   string
 	client *clients.Client
 	format clients.Format
+}
+
+// encrypted are the clients whose limit is the encrypted one.
+var encrypted = []string{"shoal-group", "syncthing", bareTLS}
+
+// isLimit tells a limit program, which is this program itself.
+func (r row) isLimit() bool {
+	program, _, _ := strings.Cut(r.name, "/")
+	return program == "bare" || program == bareTLS
+}
+
+// isForeign tells the programs of others.
+func (r row) isForeign() bool {
+	return !r.isLimit() && r.client.Name != "shoal" && r.client.Name != "shoal-group"
+}
+
+// limit is the row of the limit program for this one.
+func (r row) limit() string {
+	program, format, _ := strings.Cut(r.name, "/")
+	if slices.Contains(encrypted, program) {
+		return bareTLS + "/" + format
+	}
+	return "bare/" + format
 }
 
 // cell is one column of the table: where the data goes and what it is.
@@ -115,17 +140,17 @@ func (b *bench) transfer(ctx context.Context, r row, c cell, res *result) (err e
 // everything.
 func (b *bench) clock(ctx context.Context, l *clients.Lab, r row, c cell, dst string, res *result) error {
 	p := b.places[c.store]
-	torrent := b.torrents[c.data+" "+r.format.String()]
-	if r.client.Name == "bare" {
-		torrent = p.source(c.data)
-	}
+	torrent, source := b.torrents[c.data+" "+r.format.String()], p.source(c.data)
 	var began time.Time
-	var seedBefore, busyBefore time.Duration
+	var busyBefore time.Duration
+	before := map[*clients.Process]time.Duration{}
 	pair := clients.Pair{Seed: r.client, Leech: r.client, Tracker: b.tracker,
-		SeedJob:  clients.Job{Dir: filepath.Join(p.root, "src"), Torrent: torrent},
-		LeechJob: clients.Job{Dir: dst, Torrent: torrent}}
-	pair.Ready = func(first *clients.Node) {
-		seedBefore = first.Process.Sample().CPU()
+		SeedJob:  clients.Job{Dir: filepath.Dir(source), Torrent: torrent, Path: source},
+		LeechJob: clients.Job{Dir: dst, Torrent: torrent, Path: source}}
+	pair.Ready = func(running ...*clients.Node) {
+		for _, n := range running {
+			before[n.Process] = n.Process.Sample().CPU()
+		}
 		busyBefore, _ = clients.Busy()
 		began = time.Now()
 	}
@@ -144,7 +169,7 @@ func (b *bench) clock(ctx context.Context, l *clients.Lab, r row, c cell, dst st
 	s, x := seed.Process.Sample(), leech.Process.Sample()
 	res.Seconds = wall.Seconds()
 	res.Rate = float64(p.size[c.data]) / 1e6 / wall.Seconds()
-	res.SeedCPU, res.LeechCPU = (s.CPU() - seedBefore).Seconds(), x.CPU().Seconds()
+	res.SeedCPU, res.LeechCPU = (s.CPU() - before[seed.Process]).Seconds(), (x.CPU() - before[leech.Process]).Seconds()
 	res.SeedRSS, res.LeechRSS = float64(s.PeakRSS)/(1<<20), float64(x.PeakRSS)/(1<<20)
 	res.Foreign = ((busy - busyBefore).Seconds() - res.SeedCPU - res.LeechCPU) / res.Seconds
 	return nil
