@@ -130,6 +130,7 @@ func (k *keeper) hear() {
 		}
 		if c.here {
 			s.asks.met(id)
+			s.dhts.met(id)
 			s.groups.Connected(id, reachedAt(at[id]))
 			s.tell(Connected, id)
 		}
@@ -226,14 +227,18 @@ func (k *keeper) tend(now time.Time) time.Time {
 
 // dropUnknown ends what there is with nodes that are in no group with this one.
 func (k *keeper) dropUnknown() {
-	k.s.mu.Lock()
-	all := slices.Collect(maps.Keys(k.s.here))
-	k.s.mu.Unlock()
-	for _, id := range all {
+	for _, id := range k.s.connected() {
 		if !k.s.known(id) {
 			k.s.host.Drop(id)
 		}
 	}
+}
+
+// connected are the nodes to which a connection stands.
+func (s *Service) connected() []ident.NodeID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.here))
 }
 
 // look notes who is of use.
@@ -325,6 +330,9 @@ func (s *Service) membersChanged() {
 	}
 	s.cfg.Events(Event{Kind: MembersChanged})
 	s.asks.recheck()
+	if s.isUp() {
+		s.dhts.follow()
+	}
 	s.asks.rouse()
 	s.rouse()
 }

@@ -42,6 +42,8 @@ type Config struct {
 	Rand    *rand.Rand  // for jitter; nil: seeded by the system
 	// Resolve looks up a host's name for Connect; nil: addresses only.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+
+	fromMembers int // 0: fromMembers; tests have smaller groups
 }
 
 // Service is the node among its members. Its methods may be called from any goroutine
@@ -52,6 +54,7 @@ type Service struct {
 	groups *groups.Service
 	swarm  *listener
 	asks   *asks
+	dhts   *dhts
 	ctx    context.Context
 	cancel context.CancelFunc
 	over   sync.WaitGroup
@@ -103,13 +106,16 @@ func Open(cfg Config) (*Service, error) {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
+	if cfg.fromMembers == 0 {
+		cfg.fromMembers = fromMembers
+	}
 	if cfg.Events == nil {
 		cfg.Events = func(Event) {}
 	}
 	s := &Service{cfg: cfg, me: cfg.Key.ID(), up: make(chan struct{}), wake: make(chan struct{}, 1),
 		joining: make(map[ident.NodeID]time.Time), renewing: make(map[ident.NodeID]chan struct{}),
 		here: make(map[ident.NodeID]bool), past: make(map[ident.NodeID]*past), found: make(map[ident.NodeID]sighting)}
-	s.swarm, s.asks = newListener(s.me.Addr()), newAsks(s)
+	s.swarm, s.asks, s.dhts = newListener(s.me.Addr()), newAsks(s), newDHTs(s)
 	s.news.of = make(map[ident.NodeID]*change)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	g, err := groups.Open(groups.Config{Key: cfg.Key, Name: cfg.Name, Dir: cfg.Dir, Rand: cfg.Rand, Wish: s.wish})
@@ -150,6 +156,7 @@ func (s *Service) bringUp() {
 	host.HandleAnyone(groups.SyncProtocol, func(st *overlay.Stream) { s.groups.HandleSync(st) })
 	host.Handle(SwarmProtocol, func(st *overlay.Stream) { s.swarm.take(st) })
 	host.Handle(AskProtocol, func(st *overlay.Stream) { s.asks.serve(st) })
+	host.Handle(DHTProtocol, func(st *overlay.Stream) { s.dhts.pipes.serve(st) })
 	s.host = host
 	close(s.up)
 	s.over.Go(s.watch)
@@ -205,7 +212,7 @@ func (s *Service) NodeOf(a netip.Addr) (ident.NodeID, bool) { return s.groups.No
 func (s *Service) Listener() net.Listener { return s.swarm }
 
 // Locators are the ways to find shares at members: "members" and "group".
-func (s *Service) Locators() []locate.Locator { return []locate.Locator{s.asks} }
+func (s *Service) Locators() []locate.Locator { return []locate.Locator{s.asks, s.dhts} }
 
 // Close ends all connections, what goes on in the groups, and waits for every goroutine.
 func (s *Service) Close() {
