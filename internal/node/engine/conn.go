@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -50,37 +49,6 @@ func newConn(s *Share, nc net.Conn, theirs wire.Handshake, incoming bool) *conn 
 	c := &conn{share: s, v2: h.HasV2() && theirs.InfoHash == h.V2Short()}
 	c.Conn = link.New(nc, theirs, incoming, c, &s.shared)
 	return c
-}
-
-// twin tells that both lead to one peer, or to one address where each counts once. Over the
-// overlay an address is a peer. What calls itself the same on either carrier is taken for one
-// peer too, unless the overlay's way is relayed: then outrun decides.
-func (c *conn) twin(o *conn) bool {
-	named := o.Theirs.PeerID == c.Theirs.PeerID
-	switch {
-	case c.Overlay() != o.Overlay():
-		return named && !c.Relayed && !o.Relayed
-	case c.Overlay():
-		return o.Addr.Addr() == c.Addr.Addr()
-	}
-	same := named || c.share.e.cfg.OnePerIP && c.Addr.IsValid() && !c.Addr.Addr().IsLoopback()
-	return same && o.Addr.Addr() == c.Addr.Addr()
-}
-
-// supersedes tells which of two twins stays. Anybody can take another's name on TCP: that
-// never displaces the overlay. A peer of the overlay that comes again has lost the connection
-// before. Of two that were opened at once, one from either side, both sides must choose the
-// same, and do when both are of our kind.
-func (c *conn) supersedes(o *conn) bool {
-	if c.Overlay() != o.Overlay() {
-		return c.Overlay()
-	}
-	if c.Overlay() && (o.Incoming == c.Incoming || o.Theirs.PeerID != c.Theirs.PeerID || time.Since(o.Since) >= porch.Timeout) {
-		return true
-	}
-	ours, theirs := c.share.e.peerID, c.Theirs.PeerID
-	return o.Theirs.PeerID == theirs && bytes.HasPrefix(theirs[:], []byte(wire.PeerIDPrefix)) &&
-		o.Incoming != c.Incoming && time.Since(o.Since) < porch.Timeout && c.Incoming == (bytes.Compare(theirs[:], ours[:]) < 0)
 }
 
 // outrun ends a relayed connection when the same peer, so it calls itself, has given more

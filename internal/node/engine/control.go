@@ -113,7 +113,11 @@ func (e *Engine) Detail(id string) (Detail, error) {
 		}
 		d.Trackers = s.trackerStatus()
 		if s.meta != nil {
-			s.fileDetail(&d)
+			want, have := s.spec.Filter(s.meta.Info), s.t.Have
+			if s.t.Info() == nil { // its files are being looked at just now
+				have = func(p int) bool { return s.row.Complete && files.PieceWanted(s.meta.Info, p, want) }
+			}
+			d.Describe(s.meta.Info, want, have)
 		}
 	})
 	if err != nil {
@@ -121,23 +125,6 @@ func (e *Engine) Detail(id string) (Detail, error) {
 	}
 	d.Status = *s.status.Load()
 	return d, nil
-}
-
-func (s *Share) fileDetail(d *Detail) {
-	info := s.meta.Info
-	want := s.spec.Filter(info)
-	d.Done, d.Wanted = make([]int64, len(info.Files)), make([]bool, len(info.Files))
-	for f := range info.Files {
-		if !info.Files[f].Pad {
-			d.Indexes = append(d.Indexes, f)
-		}
-		d.Wanted[f] = want == nil || want(f)
-		if s.t.Info() != nil {
-			d.Done[f] = files.Verified(info, f, s.t.Have)
-		} else if s.row.Complete && d.Wanted[f] { // its files are being looked at just now
-			d.Done[f] = info.Files[f].Length
-		}
-	}
 }
 
 // SetPaused pauses a share or lets it go on.

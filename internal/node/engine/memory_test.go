@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"shoal/internal/adapter/store"
+	"shoal/internal/core/ident"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/link"
@@ -31,6 +32,8 @@ type host struct {
 	come chan net.Conn
 	gone chan struct{}
 	once sync.Once
+
+	relay ident.NodeID // carries what is dialled from here; zero: nobody
 }
 
 func (w *network) host(addr string) *host {
@@ -71,9 +74,13 @@ func (h *host) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	from := h.at
+	if !ident.IsOverlay(from.Addr()) {
+		from = netip.AddrPortFrom(from.Addr(), 40000)
+	}
 	select {
-	case other.come <- pipe{far, h.net.delay, netip.AddrPortFrom(h.at.Addr(), 40000)}:
-		return pipe{near, h.net.delay, to}, nil
+	case other.come <- &pipe{far, h.net.delay, to, from, h.relay}:
+		return &pipe{near, h.net.delay, from, to, h.relay}, nil
 	case <-other.gone:
 		return nil, syscall.ECONNREFUSED
 	case <-ctx.Done():
@@ -84,13 +91,16 @@ func (h *host) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 // pipe is a connection whose bytes take a while.
 type pipe struct {
 	net.Conn
-	delay time.Duration
-	far   netip.AddrPort
+	delay     time.Duration
+	near, far netip.AddrPort
+	relay     ident.NodeID
 }
 
-func (p pipe) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(p.far) }
+func (p *pipe) LocalAddr() net.Addr         { return net.TCPAddrFromAddrPort(p.near) }
+func (p *pipe) RemoteAddr() net.Addr        { return net.TCPAddrFromAddrPort(p.far) }
+func (p *pipe) Via() (string, ident.NodeID) { return "pipe", p.relay }
 
-func (p pipe) Read(b []byte) (int, error) {
+func (p *pipe) Read(b []byte) (int, error) {
 	n, err := p.Conn.Read(b)
 	<-time.After(p.delay)
 	return n, err

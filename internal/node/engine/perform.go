@@ -61,29 +61,16 @@ func (s *Share) send(c *conn, f *swarm.Effect) {
 	case swarm.Penalise:
 		s.e.penalised(s, c, f.Reason.String(), "throttle")
 	case swarm.SendMetaData, swarm.SendMetaReject:
-		if m := c.Ext.M.Metadata; m != 0 {
-			c.Out = s.metadataPiece(int(f.P), f.Kind == swarm.SendMetaData).Append(c.Out, m)
+		if s.meta == nil || f.Kind == swarm.SendMetaReject {
+			c.PutMetadata(nil, int(f.P))
+		} else {
+			c.PutMetadata(s.meta.InfoBytes, int(f.P))
 		}
 	case swarm.SendHashRequest:
 		if c.v2 {
 			s.layers.AskLeaves(c.slot, int(f.P))
 		}
 	}
-}
-
-// metadataPiece is the answer to a request of BEP 9.
-func (s *Share) metadataPiece(piece int, serve bool) wire.MetadataMsg {
-	reject := wire.MetadataMsg{Type: wire.MetadataReject, Piece: piece}
-	if !serve || s.meta == nil {
-		return reject
-	}
-	info := s.meta.InfoBytes
-	lo := piece * swarm.MetaPieceLen
-	if lo < 0 || lo >= len(info) {
-		return reject
-	}
-	return wire.MetadataMsg{Type: wire.MetadataData, Piece: piece, TotalSize: int64(len(info)),
-		Data: info[lo:min(lo+swarm.MetaPieceLen, len(info))]}
 }
 
 func (s *Share) closeFor(c *conn, f *swarm.Effect) {

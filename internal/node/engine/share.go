@@ -394,11 +394,13 @@ func (s *Share) unwelcome(c *conn) error {
 			continue
 		}
 		came += int(number(o.Incoming))
-		if c.twin(o) && c.supersedes(o) {
-			o.Shut()
-		} else if c.twin(o) {
+		if !c.Twin(o.Conn, s.e.cfg.OnePerIP) {
+			continue
+		}
+		if !c.Supersedes(o.Conn, s.e.peerID) {
 			return errFull
 		}
+		o.Shut()
 	}
 	if c.Incoming && !s.row.Complete && came >= (s.e.cfg.MaxShareConns+1)/2 {
 		return errFull // who wants something keeps places for those that it finds

@@ -75,26 +75,16 @@ func (s *Share) link() string {
 	return s.linkText
 }
 
-// progress counts verified bytes of wanted files: whole pieces, less the share of them that
-// lies in padding or gaps.
+// progress counts what is verified of the wanted files.
 func (s *Share) progress(st *Status) {
 	info := s.meta.Info
-	st.Bytes, st.Pieces, st.Have = info.Bytes(), info.NumPieces(), s.t.HaveCount()
 	if s.wantedBytes < 0 {
 		s.wantedBytes = files.Bytes(info, s.spec.Filter(info))
 	}
-	st.Wanted = s.wantedBytes
-	filled := float64(info.Bytes()) / float64(max(info.Span(), 1))
-	switch {
-	case s.t.Info() == nil:
-	case s.t.Needed() == 0 && len(s.gone) == 0:
-		st.Done = st.Wanted
-	case st.Wanted == info.Bytes():
-		st.Done = int64(float64(min(int64(st.Have)*info.PieceLength, info.Span())) * filled)
-	default:
-		st.Done = st.Wanted - int64(float64(int64(s.t.Needed())*info.PieceLength)*filled)
+	st.Bytes, st.Pieces, st.Wanted, st.Have, st.Done = info.Bytes(), info.NumPieces(), s.wantedBytes, s.t.HaveCount(), 0
+	if s.t.Info() != nil {
+		st.Progress(info, st.Have, s.t.Needed(), s.t.Needed() == 0 && len(s.gone) == 0)
 	}
-	st.Done = max(0, min(st.Done, st.Wanted))
 }
 
 // sources lists who gave data, most first.

@@ -45,3 +45,16 @@ var stateID = [...]wire.ID{
 	swarm.SendChoke: wire.Choke, swarm.SendUnchoke: wire.Unchoke, swarm.SendInterested: wire.Interested,
 	swarm.SendUninterested: wire.NotInterested, swarm.SendHaveAll: wire.HaveAll, swarm.SendHaveNone: wire.HaveNone,
 }
+
+// PutMetadata gathers the answer to a request for a piece of the info dictionary (BEP 9): a
+// reject where info has no such piece. It belongs to the owner.
+func (c *Conn) PutMetadata(info []byte, piece int) {
+	if c.Ext.M.Metadata == 0 {
+		return
+	}
+	m := wire.MetadataMsg{Type: wire.MetadataReject, Piece: piece}
+	if lo := piece * swarm.MetaPieceLen; lo >= 0 && lo < len(info) {
+		m.Type, m.TotalSize, m.Data = wire.MetadataData, int64(len(info)), info[lo:min(lo+swarm.MetaPieceLen, len(info))]
+	}
+	c.Out = m.Append(c.Out, c.Ext.M.Metadata)
+}

@@ -9,6 +9,7 @@ import (
 	"shoal/internal/core/group"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/node/announce"
+	"shoal/internal/node/files"
 	"shoal/internal/node/link"
 	"shoal/internal/node/locate"
 )
@@ -147,4 +148,32 @@ type Detail struct {
 	Indexes  []int // of the files that are no padding
 	Peers    []PeerStatus
 	Trackers []TrackerStatus
+}
+
+// Describe fills what is known of files. want may be nil, for all; have tells which pieces are
+// here.
+func (d *Detail) Describe(info *metainfo.Info, want, have func(int) bool) {
+	d.Done, d.Wanted = make([]int64, len(info.Files)), make([]bool, len(info.Files))
+	for f := range info.Files {
+		if !info.Files[f].Pad {
+			d.Indexes = append(d.Indexes, f)
+		}
+		d.Done[f], d.Wanted[f] = files.Verified(info, f, have), want == nil || want(f)
+	}
+}
+
+// Progress counts verified bytes of the wanted files: whole pieces, less the share of them that
+// lies in padding or gaps. have and needed are pieces; all tells that none lacks.
+func (st *Status) Progress(info *metainfo.Info, have, needed int, all bool) {
+	st.Have = have
+	filled := float64(info.Bytes()) / float64(max(info.Span(), 1))
+	switch {
+	case all:
+		st.Done = st.Wanted
+	case st.Wanted == info.Bytes():
+		st.Done = int64(float64(min(int64(have)*info.PieceLength, info.Span())) * filled)
+	default:
+		st.Done = st.Wanted - int64(float64(int64(needed)*info.PieceLength)*filled)
+	}
+	st.Done = max(0, min(st.Done, st.Wanted))
 }

@@ -1,0 +1,341 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"shoal/internal/adapter/store"
+	"shoal/internal/core/group"
+	"shoal/internal/core/ident"
+	"shoal/internal/core/metainfo"
+	"shoal/internal/core/wire"
+	"shoal/internal/node/link"
+)
+
+// club is who is in which group.
+type club struct {
+	mu sync.Mutex
+	in map[group.ID]map[netip.Addr]bool
+}
+
+func (k *club) set(g group.ID, in bool, list ...*resident) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.in == nil {
+		k.in = make(map[group.ID]map[netip.Addr]bool)
+	}
+	if k.in[g] == nil {
+		k.in[g] = make(map[netip.Addr]bool)
+	}
+	for _, r := range list {
+		k.in[g][r.overlay.at.Addr()] = in
+	}
+}
+
+func (k *club) member(g group.ID, a netip.Addr) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.in[g][a]
+}
+
+// resident is a node of a network in memory that lives at a plain address and at one of the
+// overlay.
+type resident struct {
+	*node
+	plain, overlay *host
+}
+
+// overlayAddr is the overlay address of the n-th node.
+func overlayAddr(n byte) netip.AddrPort { return ident.NewKey([ident.SeedSize]byte{n}).ID().Addr() }
+
+// resident starts the n-th node of a network.
+func (w *network) resident(t *testing.T, home string, k *club, n byte, options ...func(*Config)) *resident {
+	t.Helper()
+	r := &resident{plain: w.host(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 1).String()),
+		overlay: w.host(overlayAddr(n).String())}
+	r.node = startNodeAt(t, home, append([]func(*Config){inMemory(r.plain), func(c *Config) {
+		c.Listeners, c.Member = append(c.Listeners, r.overlay), k.member
+		c.Dial = func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+			if ident.IsOverlay(to.Addr()) {
+				return r.overlay.dial(ctx, to)
+			}
+			return r.plain.dial(ctx, to)
+		}
+	}}, options...)...)
+	return r
+}
+
+// made is something to share.
+type made struct {
+	meta *metainfo.Metainfo
+	path string
+	rep  *store.Report
+}
+
+func make1(t *testing.T, size int, o store.CreateOptions) made {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "content")
+	writeFile(t, path, size)
+	o.PieceLength = testPiece
+	m, report, err := store.Create(t.Context(), path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made{m, path, report}
+}
+
+// offer shares it for groups.
+func (r *resident) offer(x made, groups ...group.ID) {
+	r.t.Helper()
+	if _, err := r.Add(Spec{Meta: x.meta, Dir: filepath.Dir(x.path), InPlace: true, Resume: x.rep.Resume, Groups: groups}); err != nil {
+		r.t.Fatal(err)
+	}
+	r.wait("ready", func(e Event) bool { return e.Status != nil && e.Status.State == Seeding })
+}
+
+var family = group.ID{1}
+
+// TestMembersFetch: a link leads members to the share, over the overlay alone; its link and
+// its .torrent say whose it is.
+func TestMembersFetch(t *testing.T) {
+	x := make1(t, 5*testPiece, store.CreateOptions{Version: metainfo.V2})
+	homes, dir := []string{t.TempDir(), t.TempDir()}, t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w, k := &network{delay: time.Millisecond}, &club{}
+		a, b := w.resident(t, homes[0], k, 1), w.resident(t, homes[1], k, 2)
+		defer w.close(a.node, b.node)
+		k.set(family, true, a, b)
+		a.offer(x, family)
+		st, err := a.Status(x.meta.Hash.ID())
+		if err != nil || len(st.Groups) != 1 || st.Groups[0] != family || !strings.Contains(st.Link, "x.group=01000") {
+			t.Fatalf("%+v, %v", st, err)
+		}
+		m, err := metainfo.ParseMagnet(st.Link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.fetch(Spec{Magnet: m, Dir: dir, Peers: []string{a.plain.at.String(), a.overlay.at.String()}})
+		done := b.waitDone(x.meta.Hash)
+		sameTree(t, x.path, filepath.Join(dir, "content"))
+		if len(done.Sources) != 1 || done.Sources[0].Addr != a.overlay.at || len(done.Groups) != 1 {
+			t.Errorf("%+v of %v", done.Sources, done.Groups)
+		}
+		torrent, err := b.Torrent(x.meta.Hash.ID())
+		if got, err2 := metainfo.Parse(torrent); err != nil || err2 != nil || len(got.Groups) != 1 || got.Groups[0] != [32]byte(family) {
+			t.Errorf("the .torrent is for %v: %v, %v", got, err, err2)
+		}
+	})
+}
+
+// knock is what a stranger hears who asks for a share by a handshake, and after how long the
+// connection ends.
+func (h *host) knock(t *testing.T, to netip.AddrPort, name [20]byte) (heard []byte, took time.Duration) {
+	t.Helper()
+	nc, err := h.dial(t.Context(), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	begun := time.Now()
+	hello := wire.Handshake{InfoHash: name, PeerID: wire.PeerID{7}}
+	hello.Set(wire.CapFast | wire.CapExtended | wire.CapV2)
+	if _, err := nc.Write(hello.Append(nil)); err != nil && err != io.ErrClosedPipe {
+		t.Fatal(err)
+	}
+	time.AfterFunc(20*time.Second, func() { nc.Close() })
+	heard, _ = io.ReadAll(nc)
+	return heard, time.Since(begun)
+}
+
+// TestStrangersSeeNothing: to whoever is no member a group's share looks like one that is not
+// there, by the same bytes at the same time, and nothing wakes for it. A TCP peer cannot
+// come from an address of the overlay.
+func TestStrangersSeeNothing(t *testing.T) {
+	x := make1(t, 2*testPiece, store.CreateOptions{Version: metainfo.V2})
+	home := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w, k := &network{delay: time.Millisecond}, &club{}
+		a := w.resident(t, home, k, 1, quick)
+		defer w.close(a.node)
+		friend, foe := w.host(overlayAddr(2).String()), w.host(overlayAddr(3).String())
+		k.set(family, true, a, &resident{overlay: friend})
+		a.offer(x, family)
+		for len(a.running()) > 0 {
+			<-time.After(time.Second)
+		}
+		name, unknown := x.meta.Hash.V2Short(), [20]byte{9}
+		for _, c := range []struct {
+			who  string
+			from *host
+			to   netip.AddrPort
+		}{
+			{"a stranger", w.host("10.0.0.9:1"), a.plain.at},
+			{"somebody with a member's address", friend, a.plain.at},
+			{"a member of another group", foe, a.overlay.at},
+		} {
+			heard, took := c.from.knock(t, c.to, name)
+			nothing, usual := c.from.knock(t, c.to, unknown)
+			if !bytes.Equal(heard, nothing) || len(heard) > 0 || took != usual {
+				t.Errorf("%s heard %x after %v; of an unknown share %x after %v", c.who, heard, took, nothing, usual)
+			}
+			synctest.Wait()
+			if n := len(a.running()); n != 0 {
+				t.Errorf("%s woke the share", c.who)
+			}
+		}
+		if heard, _ := friend.knock(t, a.overlay.at, name); len(heard) < wire.HandshakeLen {
+			t.Errorf("a member heard %x", heard)
+		}
+	})
+}
+
+// TestNoTrackerOfGroup: no tracker hears of a group's share, whoever names it.
+func TestNoTrackerOfGroup(t *testing.T) {
+	url, events := heard(t)
+	a := startNode(t, withTracker(t))
+	path := filepath.Join(t.TempDir(), "content")
+	writeFile(t, path, testPiece)
+	m, report, err := store.Create(t.Context(), path, store.CreateOptions{PieceLength: testPiece, Trackers: [][]string{{url}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Add(Spec{Meta: m, Dir: filepath.Dir(path), InPlace: true, Resume: report.Resume, Groups: []group.ID{family}}); err != nil {
+		t.Fatal(err)
+	}
+	link := magnet(metainfo.InfoHash{V2: [32]byte{5}, Version: metainfo.V2})
+	link.Trackers, link.Groups = []string{url}, [][32]byte{family}
+	a.fetch(Spec{Magnet: link})
+	d, err := a.Detail(m.Hash.ID())
+	if err != nil || len(d.Trackers) > 0 || strings.Contains(d.Link, "tr=") {
+		t.Errorf("%+v, %v", d.Trackers, err)
+	}
+	public, report, err := store.Create(t.Context(), path, store.CreateOptions{Name: "other", PieceLength: testPiece, Trackers: [][]string{{url}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Add(Spec{Meta: public, Dir: filepath.Dir(path), Base: "content", InPlace: true, Resume: report.Resume}); err != nil {
+		t.Fatal(err)
+	}
+	for range public.Hash.Wire() {
+		if e := next(t, events); e != "started 0" {
+			t.Errorf("the tracker was told %q", e)
+		}
+	}
+	a.stop()
+	for range public.Hash.Wire() {
+		if e := next(t, events); e != "stopped 0" {
+			t.Errorf("the tracker was told %q", e)
+		}
+	}
+	if len(events) > 0 {
+		t.Errorf("the tracker was also told %q", <-events)
+	}
+}
+
+// TestRemoved: who is removed while it fetches gets not a byte more, nor does anybody take
+// one from it, and it is not dialled again.
+func TestRemoved(t *testing.T) {
+	x := make1(t, 64*testPiece, store.CreateOptions{Version: metainfo.V2})
+	homes, dir := []string{t.TempDir(), t.TempDir()}, t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w, ka, kb := &network{delay: time.Millisecond}, &club{}, &club{}
+		a, b := w.resident(t, homes[0], ka, 1), w.resident(t, homes[1], kb, 2)
+		defer w.close(a.node, b.node)
+		ka.set(family, true, a, b)
+		kb.set(family, true, a, b)
+		a.offer(x, family)
+		if err := a.SetLimits("", 200_000, 0); err != nil {
+			t.Fatal(err)
+		}
+		b.fetch(Spec{Meta: x.meta, Dir: dir, Groups: []group.ID{family}, Peers: []string{a.overlay.at.String()}})
+		for down := int64(0); down < 10*testPiece; down, _ = b.Payload() {
+			<-time.After(100 * time.Millisecond)
+		}
+		ka.set(family, false, b)
+		a.Recheck()
+		_, before := a.Payload()
+		if d, err := a.Detail(x.meta.Hash.ID()); err != nil || d.Candidates != 0 {
+			t.Errorf("%d candidates are left, %v", d.Candidates, err)
+		}
+		<-time.After(time.Minute) // b knocks again and again
+		if _, after := a.Payload(); after != before || a.Conns() != 0 {
+			t.Errorf("%d bytes more went to who was removed; %d connections", after-before, a.Conns())
+		}
+		st, err := b.Status(x.meta.Hash.ID())
+		if err != nil || st.Complete || st.Peers != 0 {
+			t.Errorf("the other side: %+v, %v", st, err)
+		}
+		ka.set(family, true, b)
+		if err := a.SetLimits("", 0, 0); err != nil {
+			t.Fatal(err)
+		}
+		b.Online()
+		b.waitDone(x.meta.Hash)
+		sameTree(t, x.path, filepath.Join(dir, "content"))
+	})
+}
+
+// TestOtherAudience: a share that is here is not taken for one of another audience.
+func TestOtherAudience(t *testing.T) {
+	x := make1(t, testPiece, store.CreateOptions{})
+	other := group.ID{2}
+	for i, c := range []struct {
+		here, again []group.ID
+		share       bool
+		want        error
+	}{
+		{nil, nil, true, nil},
+		{nil, []group.ID{family}, true, ErrAudience},
+		{[]group.ID{family}, nil, true, ErrAudience},
+		{[]group.ID{family}, []group.ID{family}, true, nil},
+		{[]group.ID{family}, []group.ID{other}, true, ErrAudience},
+		{[]group.ID{family}, nil, false, nil},
+		{nil, []group.ID{family}, false, nil},
+		{[]group.ID{family}, []group.ID{other}, false, ErrAudience},
+		{[]group.ID{family, other}, []group.ID{other}, false, nil},
+	} {
+		home := t.TempDir()
+		n := startNodeAt(t, home, quick)
+		spec := Spec{Meta: x.meta, Dir: filepath.Dir(x.path), InPlace: true, Resume: x.rep.Resume, Groups: c.here}
+		if _, err := n.Add(spec); err != nil {
+			t.Fatal(err)
+		}
+		spec.Groups, spec.InPlace = c.again, c.share
+		if _, err := n.Add(spec); err != c.want {
+			t.Errorf("%d: %v, want %v", i, err, c.want)
+		}
+		n.stop()
+		m := startNodeAt(t, home, quick) // and it stays so
+		if st, err := m.Status(x.meta.Hash.ID()); err != nil || len(st.Groups) != len(c.here) {
+			t.Errorf("%d: after a restart %v, %v", i, st.Groups, err)
+		}
+		m.stop()
+	}
+}
+
+// greet shakes hands as a peer of that name and returns the connection.
+func (h *host) greet(t *testing.T, to netip.AddrPort, name [20]byte, id wire.PeerID, caps wire.Capability) *rawPeer {
+	t.Helper()
+	nc, err := h.dial(t.Context(), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello := wire.Handshake{InfoHash: name, PeerID: id}
+	hello.Set(wire.CapFast | wire.CapExtended | wire.CapV2 | caps)
+	if _, err := nc.Write(hello.Append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := link.ReadHandshake(nc); err != nil {
+		t.Fatal(err)
+	}
+	return &rawPeer{t: t, nc: nc}
+}
