@@ -101,3 +101,10 @@ func (c Config) NodeName(host string) string {
 	}
 	return host
 }
+
+// WantsFiles is how many files and sockets the node may have open as it is configured: its
+// connections, those being opened, files of shares, and some for itself.
+func (c Config) WantsFiles() uint64 {
+	const own = 64
+	return uint64(c.Network.Connections) + uint64(c.Network.HalfOpen) + uint64(c.Disk.OpenFiles) + own
+}

@@ -122,7 +122,7 @@ func FuzzSafe(f *testing.F) {
 func TestKinds(t *testing.T) {
 	want := "internal 500 1, invalid 400 2, not_found 404 3, ambiguous 409 2, unreachable 504 3, bad_data 422 4, disk_full 507 5, path 424 5, " +
 		"refused 403 6, exists 409 6, out_of_scope 403 6, locked 409 6, port_taken 409 1, unauthorized 401 6, too_large 413 2, too_many 429 1, " +
-		"media_type 415 2, method 405 2, unavailable 503 1, interrupted 499 130"
+		"media_type 415 2, method 405 2, unavailable 503 1, interrupted 499 130, unwell 503 1"
 	var got []string
 	for _, k := range Kinds() {
 		got = append(got, fmt.Sprint(k, k.Status(), k.Exit()))

@@ -35,6 +35,7 @@ const (
 	Method       Kind = "method"       // the path exists, the method does not
 	Unavailable  Kind = "unavailable"  // the node is starting or stopping
 	Interrupted  Kind = "interrupted"  // the caller went away or pressed Ctrl-C
+	Unwell       Kind = "unwell"       // doctor found something bad
 )
 
 // Exit codes of the command line, as DESIGN.md §4 lists them.
@@ -83,6 +84,7 @@ var kinds = []kindRow{
 	{Method, http.StatusMethodNotAllowed, ExitUsage, "The method is not allowed here"},
 	{Unavailable, http.StatusServiceUnavailable, ExitFailed, "The node is not available"},
 	{Interrupted, statusInterrupted, ExitInterrupted, "Interrupted"},
+	{Unwell, http.StatusServiceUnavailable, ExitFailed, "Something stands in the way"},
 }
 
 func (k Kind) row() kindRow {

@@ -32,10 +32,18 @@ type Program interface {
 	// Start runs a node in this process. If another holds the home, the error is
 	// of the kind api.Locked. The end of ctx interrupts the start only.
 	Start(ctx context.Context, o StartOptions) (Node, error)
-	// Fsck looks at a home that no node uses; with repair it mends what it can.
-	Fsck(ctx context.Context, home string, repair bool) (api.FsckReport, error)
+	Upkeep
 	// Demo shares and fetches between nodes in this process.
 	Demo(ctx context.Context, o DemoOptions) (DemoReport, error)
+}
+
+// Upkeep looks after a home without a node.
+type Upkeep interface {
+	// Fsck looks at a home that no node uses; with repair it mends what it can.
+	Fsck(ctx context.Context, home string, repair bool) (api.FsckReport, error)
+	// Doctor looks at a home for which no node can start, and says why with all else that
+	// can be seen without one.
+	Doctor(ctx context.Context, o StartOptions, failed error) []api.Finding
 	// ConfigText is a config.toml with every key and its default.
 	ConfigText() string
 }

@@ -332,6 +332,12 @@ func (g *download) nobody() {
 	if s.Candidates > 0 {
 		text = "nobody has it yet, " + term.Count(s.Candidates, "known address") + "; still trying"
 	}
+	switch {
+	case len(s.Groups) > 0:
+		text = "no member who has it is connected; still trying (`shoal peers` tells who is, and why not)"
+	case g.Groups:
+		text += " (`shoal doctor` tells what may stand in the way)"
+	}
 	if g.global.json {
 		g.print(&api.Notice{Head: api.Head{Event: api.EventNotice, InfoHash: s.InfoHash}, Code: "nobody", Text: text})
 		return

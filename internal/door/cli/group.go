@@ -16,7 +16,7 @@ const groupPeople = "people"
 // addGroups adds the commands about groups, for a program whose node has them.
 func (a *app) addGroups(root *cobra.Command) {
 	root.AddGroup(&cobra.Group{ID: groupPeople, Title: "Groups of nodes:"})
-	root.AddCommand(a.group(), a.invite(), a.join(), a.id())
+	root.AddCommand(a.group(), a.invite(), a.join(), a.id(), a.peers(), a.connect(), a.doctor())
 }
 
 func (a *app) group() *cobra.Command {

@@ -116,7 +116,7 @@ func (a *app) showInvitation(inv api.Invitation) {
 	}
 	a.out.Say("a ticket to %s for %s, until %s; it is a secret\non the other side: shoal join TICKET", api.Safe(inv.Name), who, formatTime(inv.Expires))
 	if len(inv.Addresses) == 0 {
-		a.out.Say("no address is known where others reach this node, so the ticket names none: see shoal status")
+		a.out.Say("no address is known where others reach this node, so the ticket names none; `shoal doctor` tells why")
 	}
 }
 

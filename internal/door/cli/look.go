@@ -5,78 +5,12 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"shoal/internal/door/api"
 	"shoal/internal/door/cli/term"
 )
-
-func (a *app) status() *cobra.Command {
-	return a.command(&cobra.Command{
-		Use:     "status",
-		Short:   "Show what the node does",
-		GroupID: groupNode,
-		Args:    cobra.NoArgs,
-	}, func(ctx context.Context, _ []string) error {
-		return a.offline(ctx, func(ctx context.Context, s *session) error {
-			st, err := s.client.Status(ctx)
-			if err != nil {
-				return err
-			}
-			h, err := s.client.Health(ctx)
-			if err != nil {
-				return err
-			}
-			if a.global.json {
-				a.print(struct {
-					api.Status
-					Running bool       `json:"running"`
-					Health  api.Health `json:"health"`
-				}{st, !s.mine() && !st.Offline, h})
-				return nil
-			}
-			a.showStatus(st, h, !s.mine())
-			return nil
-		})
-	})
-}
-
-func (a *app) showStatus(st api.Status, h api.Health, running bool) {
-	t := &term.Table{}
-	running = running && !st.Offline
-	switch {
-	case running:
-		t.Add("node", fmt.Sprintf("runs since %s (%s), process %d", formatTime(st.Started), term.FormatETA(time.Since(st.Started).Seconds()), st.PID))
-	default:
-		t.Add("node", "does not run; `shoal up` runs it")
-	}
-	t.Add("home", api.Safe(st.Home))
-	t.Add("id", st.NodeID)
-	t.Add("scope", st.Scope)
-	if running {
-		t.Add("peers on", strings.Join(st.Listen, " "))
-		if st.API != "" {
-			t.Add("API", st.API)
-		}
-	}
-	t.Add("shares", fmt.Sprintf("%d: %d seeding, %d downloading, %d paused, %d failed", st.Shares, st.Seeding, st.Downloading, st.Paused, st.Failed))
-	if running {
-		t.Add("peers", fmt.Sprint(st.Peers))
-		t.Add("down", fmt.Sprintf("%s since the start, %s now, limit %s", api.FormatSize(st.Downloaded), rateOrDash(st.DownRate), st.Limits.Down))
-		t.Add("up", fmt.Sprintf("%s since the start, %s now, limit %s", api.FormatSize(st.Uploaded), rateOrDash(st.UpRate), st.Limits.Up))
-		t.Add("memory", api.FormatSize(st.Memory))
-	} else {
-		t.Add("limits", fmt.Sprintf("up %s, down %s", st.Limits.Up, st.Limits.Down))
-	}
-	t.Add("disk", api.FormatSize(st.DiskFree)+" free")
-	for _, r := range h.Reasons {
-		t.Add("problem", api.Safe(r))
-	}
-	t.Write(a.Stdout)
-}
 
 func (a *app) version() *cobra.Command {
 	return a.command(&cobra.Command{

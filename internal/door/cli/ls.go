@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -46,10 +47,22 @@ func (a *app) ls() *cobra.Command {
 // shareTable is what `ls` shows.
 func shareTable(list []api.Share) *term.Table {
 	t := &term.Table{Head: []string{"NAME", "STATE", "SIZE", "DONE", "DOWN", "UP", "PEERS", "INFO HASH"},
-		Right: map[int]bool{2: true, 3: true, 4: true, 5: true, 6: true}, Cut: map[int]int{0: 40}}
+		Right: map[int]bool{2: true, 3: true, 4: true, 5: true, 6: true}, Cut: map[int]int{0: 40, 8: 30}}
+	to := slices.ContainsFunc(list, func(s api.Share) bool { return len(s.Groups) > 0 })
+	if to {
+		t.Head = append(t.Head, "FOR")
+	}
 	for _, s := range list {
-		t.Add(api.Safe(s.Name), stateOf(s), sizeOf(s), donePart(s), rateOrDash(s.DownRate), rateOrDash(s.UpRate),
-			strconv.Itoa(s.Peers), short(s.InfoHash))
+		cells := []string{api.Safe(s.Name), stateOf(s), sizeOf(s), donePart(s), rateOrDash(s.DownRate), rateOrDash(s.UpRate),
+			strconv.Itoa(s.Peers), short(s.InfoHash)}
+		if to {
+			who := "everybody"
+			if len(s.Groups) > 0 {
+				who = groupNames(s.Groups)
+			}
+			cells = append(cells, who)
+		}
+		t.Add(cells...)
 	}
 	return t
 }

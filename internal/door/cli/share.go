@@ -17,7 +17,7 @@ import (
 // shareFlags are the flags of `share`.
 type shareFlags struct {
 	name, format, pieceSize, comment string
-	trackers, webSeeds, peers        []string
+	trackers, webSeeds, peers, to    []string
 	private                          bool
 	limits                           limitFlags
 }
@@ -33,10 +33,24 @@ func (a *app) share() *cobra.Command {
 			"What holds the node's home, and so its key, is refused.",
 		Example: "  shoal share ~/Photos/2026\n  shoal share talk.mkv --format v1 --tracker http://192.0.2.1:6969/announce",
 		Args:    cobra.MinimumNArgs(1),
-	}, func(ctx context.Context, paths []string) error { return a.runShare(ctx, paths, f) })
+	}, func(ctx context.Context, paths []string) error {
+		if f.format == "" {
+			f.format = map[bool]string{true: "v2", false: "hybrid"}[len(f.to) > 0]
+		}
+		return a.runShare(ctx, paths, f)
+	})
 	fs := c.Flags()
+	if a.Groups {
+		c.Long += "\n\nWith --to only the members of these groups can see, find or fetch it, over encrypted connections; it is named to\n" +
+			"nobody else: no tracker, no DHT, no stranger."
+		c.Example += "\n  shoal share ~/Photos/2026 --to family"
+		fs.StringArrayVar(&f.to, "to", nil, "only members of this `GROUP` can see and fetch it; may be given again")
+		c.RegisterFlagCompletionFunc("to", func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+			return a.completeGroups(nil, nil, begun)
+		})
+	}
 	fs.StringVar(&f.name, "name", "", "`NAME` of the share (default: that of the path; one PATH only)")
-	fs.StringVar(&f.format, "format", "hybrid", "`hybrid|v1|v2`: some old clients open v1 only")
+	fs.StringVar(&f.format, "format", "", "`hybrid|v1|v2`: some old clients open v1 only (default: hybrid"+map[bool]string{true: ", with --to v2"}[a.Groups]+")")
 	fs.StringVar(&f.pieceSize, "piece-size", "", "`SIZE` of a piece, a power of two from 16K to 16M (default: by the total size)")
 	fs.StringVar(&f.comment, "comment", "", "`TEXT` to put into the .torrent")
 	fs.StringArrayVar(&f.trackers, "tracker", nil, "announce `URL`; may be given again")
@@ -51,6 +65,9 @@ func (a *app) share() *cobra.Command {
 func (f *shareFlags) requests(paths []string) ([]api.CreateRequest, error) {
 	if f.name != "" && len(paths) > 1 {
 		return nil, api.Errorf(api.Invalid, "--name", "it names one share, and there are %d paths", len(paths))
+	}
+	if err := f.audience(); err != nil {
+		return nil, err
 	}
 	switch f.format {
 	case "hybrid", "v1", "v2":
@@ -78,9 +95,25 @@ func (f *shareFlags) requests(paths []string) ([]api.CreateRequest, error) {
 			return nil, api.Errorf(api.Refused, p, "this is neither a file nor a folder")
 		}
 		out = append(out, api.CreateRequest{Path: abs, Name: f.name, Format: f.format, PieceLength: piece, Trackers: f.trackers,
-			WebSeeds: f.webSeeds, Peers: f.peers, Private: f.private, Comment: f.comment, Limits: f.limits.limits()})
+			WebSeeds: f.webSeeds, Peers: f.peers, Private: f.private, Comment: f.comment, Limits: f.limits.limits(), Groups: f.to})
 	}
 	return out, nil
+}
+
+// audience refuses what would tell others of a share that is for members.
+func (f *shareFlags) audience() error {
+	if len(f.to) == 0 {
+		return nil
+	}
+	for _, x := range []struct {
+		flag  string
+		given bool
+	}{{"--tracker", len(f.trackers) > 0}, {"--peer", len(f.peers) > 0}, {"--web-seed", len(f.webSeeds) > 0}, {"--private", f.private}} {
+		if x.given {
+			return api.Errorf(api.Invalid, x.flag, "with --to, only members may hear of the share, and this would tell others").Try("leave one of both out; members find each other by themselves")
+		}
+	}
+	return nil
 }
 
 func (a *app) runShare(ctx context.Context, paths []string, f shareFlags) error {
@@ -121,6 +154,9 @@ func (a *app) publish(ctx context.Context, s *session, r api.CreateRequest) (api
 	a.line("%s", c.Link)
 	a.out.Say("%s: %s, %s, %s of %s, %s, hashed in %.1f s", api.Safe(c.Name), term.Count(c.Files, "file"), api.FormatSize(c.Bytes),
 		term.Count(c.Pieces, "piece"), formatPiece(c.PieceLength), c.Format, c.Seconds)
+	if len(c.Groups) > 0 {
+		a.out.Say("  for %s: nobody else can find or fetch it", audience(c.Groups))
+	}
 	a.tellReport(c)
 	return c, nil
 }

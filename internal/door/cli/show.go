@@ -69,6 +69,9 @@ func (a *app) showMetainfo(path string) error {
 	if m.Private {
 		t.Add("private", "yes")
 	}
+	if len(m.Groups) > 0 {
+		t.Add("for", "the members of "+strings.Join(m.Groups, ", "))
+	}
 	for i, tier := range m.Trackers {
 		t.Add("tracker", fmt.Sprintf("tier %d: %s", i+1, api.Safe(strings.Join(tier, " "))))
 	}
@@ -113,6 +116,9 @@ func (a *app) showDetail(d api.Detail) {
 	t := &term.Table{}
 	t.Add("name", api.Safe(d.Name))
 	t.Add("path", api.Safe(d.Path))
+	if len(d.Groups) > 0 {
+		t.Add("for", audience(d.Groups))
+	}
 	state := stateOf(d.Share)
 	if d.Problem != "" {
 		state += ": " + api.Safe(d.Problem)
@@ -149,13 +155,13 @@ func (a *app) showLists(d api.Detail) {
 	}
 	peers := &term.Table{Head: []string{"PEER", "CLIENT", "HAS", "DOWN", "UP", "FLAGS"}, Right: map[int]bool{2: true, 3: true, 4: true}, Cut: map[int]int{1: 30}}
 	for _, p := range d.PeerList {
-		peers.Add(api.Safe(p.Address), api.Safe(p.Client), fmt.Sprintf("%d %%", int(p.Have*100)), rateOrDash(p.DownRate), rateOrDash(p.UpRate), p.Flags)
+		peers.Add(peerName(p), api.Safe(p.Client), percent(p.Have), rateOrDash(p.DownRate), rateOrDash(p.UpRate), p.Flags)
 	}
 	trackers := &term.Table{Head: []string{"TRACKER", "SEEDERS", "LEECHERS", "SAYS"}, Right: map[int]bool{1: true, 2: true}, Cut: map[int]int{3: 60}}
 	for _, tr := range d.Trackers {
 		trackers.Add(api.Safe(tr.URL), unknownOr(tr.Seeders), unknownOr(tr.Leechers), api.Safe(tr.Message))
 	}
-	for _, t := range []*term.Table{files, peers, trackers} {
+	for _, t := range []*term.Table{files, peers, trackers, locatorTable(d.Locators)} {
 		if !t.Empty() {
 			a.line("")
 			t.Write(a.Stdout)
