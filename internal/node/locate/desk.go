@@ -86,20 +86,19 @@ func (d *Desk) Seek(ctx context.Context, o Offer, who *Audience, found func(Kind
 }
 
 func seek(ctx context.Context, w Locator, o Offer, found func(Kind, []netip.AddrPort)) {
-	t := time.NewTimer(0)
+	t := time.NewTimer(pause)
 	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
+	for ctx.Err() == nil {
 		w.Seek(ctx, o, func(list []netip.AddrPort) {
 			if ctx.Err() == nil && len(list) > 0 {
 				found(w, list[:min(len(list), atOnce)])
 			}
 		})
 		t.Reset(pause)
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
 	}
 }
 
