@@ -20,7 +20,7 @@ var rooms = []struct {
 	{"internal/door/api", []string{"internal/core"}},
 	{"internal/door/httpd", []string{"internal/door/api"}},
 	{"internal/door/cli", []string{"internal/door/api"}},
-	{"internal/interop", []string{"bench"}},
+	{"internal/interop", []string{"bench", "internal/core", "internal/node/dht"}},
 	{"internal/fault", []string{"bench", "internal/core"}},
 	{"internal/lab", []string{"bench", "internal/core"}},
 	{"internal/meta", nil},
