@@ -121,7 +121,7 @@ type RelayUse struct {
 
 // LocatorStatus is what one way to find peers costs and yields.
 type LocatorStatus struct {
-	Name      string `json:"name" doc:"fixed word: person, link, lan, member, group, peer, tracker, pex, dht; later versions may have more"`
+	Name      string `json:"name" doc:"fixed word: person, link, lan, members, group, incoming, tracker, pex, mainline; later versions may have more"`
 	Asked     int64  `json:"asked" doc:"questions sent"`
 	Sent      int64  `json:"sent" doc:"bytes that its questions and answers took, both ways; 0 where not counted"`
 	Found     int64  `json:"found" doc:"addresses that were new"`

@@ -144,7 +144,7 @@ func TestMetricsOfGroups(t *testing.T) {
 	}
 	_, body := d.do(t, "GET", "/metrics", "")
 	for _, line := range []string{"shoal_members 3", "shoal_members_online 2", "shoal_dht_nodes 412", "shoal_relay_used_bytes 1200000000",
-		`shoal_locator_useful_bytes_total{locator="dht"} 80000000`, `shoal_locator_questions_total{locator="tracker"} 12`} {
+		`shoal_locator_useful_bytes_total{locator="mainline"} 80000000`, `shoal_locator_questions_total{locator="tracker"} 12`} {
 		if !strings.Contains(body, "\n"+line+"\n") {
 			t.Errorf("no %s", line)
 		}

@@ -12,6 +12,7 @@ import (
 type UDP struct {
 	Closed          string // why its port is not open; "": it is
 	Asked, Answered int64
+	Members         int // that are connected over it (QUIC)
 }
 
 // IPv6 is what this machine has of it.
@@ -31,9 +32,34 @@ type Reach struct {
 	Public   []netip.Addr     // public addresses of this machine itself
 }
 
+// public4 is a public IPv4 address of this machine: no router stands before it. A public IPv6
+// address tells nothing of that.
+func (r *Reach) public4() (netip.Addr, bool) {
+	for _, a := range r.Public {
+		if a.Unmap().Is4() {
+			return a.Unmap(), true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// scattered tells that others see this node come from one address with several ports: its
+// router gives each connection a port of its own, so that nobody can be told where to come.
+func (r *Reach) scattered() bool {
+	ports := map[netip.Addr]uint16{}
+	for _, a := range r.Seen {
+		if p, ok := ports[a.Addr()]; ok && p != a.Port() {
+			return true
+		}
+		ports[a.Addr()] = a.Port()
+	}
+	return false
+}
+
 // Mapping is what the router was asked for.
 type Mapping struct {
 	Enabled bool // network.map_port
+	Router  bool // one answered
 	Mapped  []netip.AddrPort
 	By      string // "upnp", "nat-pmp"
 }
@@ -111,6 +137,8 @@ func udp(f *Facts) api.Finding {
 	u := &f.UDP
 	do := fmt.Sprintf("allow UDP port %d, in and out, in the firewall of this machine and of the network", f.Port.Got)
 	switch {
+	case u.Members > 0 && u.Answered == 0:
+		return ok("%s connected over it", count(u.Members, "member"))
 	case u.Closed != "":
 		return bad("its port is not open: "+u.Closed, "the DHT does not work, and no way can be opened through routers", do)
 	case u.Answered == 0 && u.Asked >= fewQuestions:
@@ -155,24 +183,30 @@ func reach(f *Facts) api.Finding {
 		}
 		return warn(what, means, f.opening())
 	}
+	at, itself := r.public4()
 	switch {
 	case len(r.External) > 0:
 		return ok("at %s, as the configuration says; nobody has tested that yet", list(r.External))
-	case len(r.Public) > 0:
-		return ok("this machine itself has a public address, %s; nobody has tested yet whether a firewall stands before it", r.Public[0])
+	case itself:
+		return ok("this machine itself has a public address, %s; nobody has tested yet whether a firewall stands before it", at)
 	case hasPublic(f.Mapping.Mapped):
 		return ok("the router passes %s on; nobody has tested that yet", list(f.Mapping.Mapped))
 	}
-	return warn("this machine is behind a router that passes nothing on, as far as is known", means, f.opening())
+	what := "this machine is behind a router that passes nothing on, as far as is known"
+	if len(r.Public) > 0 {
+		what = "over IPv4 " + what + "; nobody has tested IPv6 yet"
+	}
+	return warn(what, means, f.opening())
 }
 
 // opening is what to do so that others reach this node.
 func (f *Facts) opening() string {
+	_, itself := f.Reach.public4()
 	byHand := fmt.Sprintf("open TCP and UDP port %d to this machine in the router's settings", f.Port.Got)
 	switch {
 	case len(f.Reach.External) > 0:
 		return fmt.Sprintf("see whether network.external in config.toml is still right, and whether the router passes TCP and UDP port %d on to this machine", f.Port.Got)
-	case len(f.Reach.Public) > 0 || hasPublic(f.Mapping.Mapped):
+	case itself || hasPublic(f.Mapping.Mapped):
 		return fmt.Sprintf("allow TCP and UDP port %d in the firewall of this machine and of the router", f.Port.Got)
 	case len(f.Mapping.Mapped) > 0: // to an address that is no public one
 		return "ask your provider for a public address (IPv4 or IPv6), or have a member whose port is open relay"
@@ -187,8 +221,9 @@ func mapping(f *Facts) api.Finding {
 		return s
 	}
 	m := &f.Mapping
+	_, itself := f.Reach.public4()
 	switch {
-	case len(f.Reach.Public) > 0:
+	case itself:
 		return ok("not needed: this machine itself has a public address")
 	case hasPublic(m.Mapped):
 		return ok("the router passes %s on to this node%s", list(m.Mapped), by(m.By))
@@ -198,6 +233,9 @@ func mapping(f *Facts) api.Finding {
 		return ok("none by the router, and none is needed")
 	case !m.Enabled:
 		return warn("it is switched off (network.map_port)", "the router was not asked to let others through to this node", "set network.map_port = true in config.toml")
+	}
+	if m.Router {
+		return warn("the router answers, but it did not map the port", "others reach this node only if the port is opened by hand", fmt.Sprintf("see whether the router allows UPnP for this machine, or open TCP and UDP port %d to it there", f.Port.Got))
 	}
 	return warn("no router answered (UPnP, NAT-PMP)", "others reach this node only if the port is opened by hand", fmt.Sprintf("turn UPnP on in the router, or open TCP and UDP port %d to this machine there", f.Port.Got))
 }
@@ -281,7 +319,11 @@ func members(f *Facts) api.Finding {
 	case m.Online == 0:
 		return warn(fmt.Sprintf("none of %d is connected", m.Total), "what they share cannot be fetched now", "see that their nodes run; then shoal connect with the name of one says what stands in the way")
 	case m.Relayed > 0:
-		return warn(fmt.Sprintf("%d of %d are connected, %d of these through another member", m.Online, m.Total, m.Relayed), "that is slower, and takes from what the member in between allows", f.straight())
+		means := "that is slower, and takes from what the member in between allows"
+		if f.Reach.scattered() {
+			means += "; the router here gives each connection a port of its own, so no way can be opened through it"
+		}
+		return warn(fmt.Sprintf("%d of %d are connected, %d of these through another member", m.Online, m.Total, m.Relayed), means, f.straight())
 	}
 	return ok("%d of %d are connected, all straight", m.Online, m.Total)
 }
