@@ -334,8 +334,9 @@ func (h *host) greet(t *testing.T, to netip.AddrPort, name [20]byte, id wire.Pee
 	if _, err := nc.Write(hello.Append(nil)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := link.ReadHandshake(nc); err != nil {
+	theirs, err := link.ReadHandshake(nc)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return &rawPeer{t: t, nc: nc}
+	return &rawPeer{t: t, nc: nc, theirs: theirs}
 }

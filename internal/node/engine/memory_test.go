@@ -33,7 +33,9 @@ type host struct {
 	gone chan struct{}
 	once sync.Once
 
-	relay ident.NodeID // carries what is dialled from here; zero: nobody
+	relay ident.NodeID  // carries what is dialled from here; zero: nobody
+	slow  time.Duration // and what is dialled from here takes so much longer
+	dials int           // from here; net.mu
 }
 
 func (w *network) host(addr string) *host {
@@ -63,6 +65,7 @@ func (h *host) Addr() net.Addr { return net.TCPAddrFromAddrPort(h.at) }
 func (h *host) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	h.net.mu.Lock()
 	other := h.net.hosts[to]
+	h.dials++
 	h.net.mu.Unlock()
 	if other == nil {
 		return nil, syscall.ECONNREFUSED
@@ -79,8 +82,8 @@ func (h *host) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 		from = netip.AddrPortFrom(from.Addr(), 40000)
 	}
 	select {
-	case other.come <- &pipe{far, h.net.delay, to, from, h.relay}:
-		return &pipe{near, h.net.delay, from, to, h.relay}, nil
+	case other.come <- &pipe{far, h.net.delay + h.slow, to, from, h.relay}:
+		return &pipe{near, h.net.delay + h.slow, from, to, h.relay}, nil
 	case <-other.gone:
 		return nil, syscall.ECONNREFUSED
 	case <-ctx.Done():

@@ -16,6 +16,8 @@ type rawPeer struct {
 	t   *testing.T
 	nc  net.Conn
 	buf []byte
+
+	theirs wire.Handshake // where it is kept
 }
 
 // dialRaw connects to a node under the name of a share, with the bit of BEP 52.

@@ -83,7 +83,7 @@ func (s *Share) closeFor(c *conn, f *swarm.Effect) {
 		s.e.penalised(s, c, f.Reason.String(), action)
 	}
 	if f.Ban || f.Reason == swarm.ReasonRedundant {
-		s.scout.Forget(c.Dialled)
+		s.scout.Forget(c.Reachable())
 	}
 	if fault {
 		c.Shut()
