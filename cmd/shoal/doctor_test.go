@@ -57,3 +57,27 @@ func TestDoctorWhereNoNodeStarts(t *testing.T) {
 		t.Errorf("no home: %+v", f)
 	}
 }
+
+// TestHomeThatIsHeldInSilence: of a process that has the home and does not answer, nobody is
+// told to use it.
+func TestHomeThatIsHeldInSilence(t *testing.T) {
+	t.Parallel()
+	home, err := node.OpenHome(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := home.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { lock.Release() })
+	for _, args := range [][]string{{"ls"}, {"up"}} {
+		t.Run(args[0], func(t *testing.T) {
+			t.Parallel()
+			code, _, errs := command(fakeProgram(), append(args, "--home", home.Dir)...)
+			if code != api.ExitRefused || !strings.Contains(errs, "and it does not answer; it may be starting or ending") || strings.Contains(errs, "use it") {
+				t.Errorf("exit %d: %s", code, errs)
+			}
+		})
+	}
+}

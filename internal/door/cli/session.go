@@ -57,12 +57,13 @@ func (a *app) open(ctx context.Context, o StartOptions) (*session, error) {
 	o.Port, o.APIPort = a.global.port, a.global.apiPort
 	o.PortStrict = o.PortStrict || o.Port > 0
 	var s *session
+	answered := false
 	err := a.whileLocked(ctx, func() error {
 		c, err := a.Program.Connect(ctx, o.Home)
 		if err != nil {
 			return err
 		}
-		if c != nil {
+		if answered = c != nil; answered {
 			s = &session{client: c}
 			if err := a.suits(ctx, c, o); err != nil {
 				c.Close()
@@ -76,7 +77,20 @@ func (a *app) open(ctx context.Context, o StartOptions) (*session, error) {
 		}
 		return err
 	})
+	if !answered {
+		err = silent(err)
+	}
 	return s, err
+}
+
+// silent says of a home that is held that who holds it does not answer.
+func silent(err error) error {
+	if api.KindOf(err) != api.Locked {
+		return err
+	}
+	e := *api.AsError(err)
+	e.Reason += ", and it does not answer"
+	return e.Try("it may be starting or ending: try again in a moment, or stop that process")
 }
 
 // whileLocked tries again, for a while, as long as another process holds the home.

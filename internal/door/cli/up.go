@@ -91,10 +91,10 @@ func (a *app) startUp(ctx context.Context, o StartOptions) (Node, error) {
 		}
 		return err
 	})
-	if err == nil {
-		err = taken
+	if taken != nil {
+		return nil, taken
 	}
-	return n, err
+	return n, silent(err)
 }
 
 // limitFlags are --up-limit and --down-limit.
