@@ -17,6 +17,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/host/observedaddrs"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
+	relayproto "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
 	ma "github.com/multiformats/go-multiaddr"
@@ -288,11 +289,12 @@ func (h *Host) Drop(id ident.NodeID) {
 }
 
 // Promote ends the connections of guests who are known by now, so that they come again as
-// what they are, unless a stream is under way on them; it tells how many those are.
+// what they are, unless a stream is under way on them; it tells how many those are. What we
+// relay for a guest does not count: a member gets more.
 func (h *Host) Promote() (busy int) {
 	var idle []network.Conn
 	for _, c := range h.hall.promoted() {
-		if len(c.GetStreams()) > 0 {
+		if slices.ContainsFunc(c.GetStreams(), func(s network.Stream) bool { return s.Protocol() != relayproto.ProtoIDv2Hop }) {
 			busy++
 		} else {
 			idle = append(idle, c)

@@ -20,6 +20,8 @@ const (
 	promoteTries = 20
 	sampleEvery  = time.Minute
 	lostLately   = 10 * time.Minute
+	quickAfter   = 5 * time.Second
+	quickEvery   = 30 * time.Second
 	maxPast      = 1024
 	relayWorth   = 1000
 	lateWorth    = 100
@@ -43,7 +45,9 @@ type change struct {
 type past struct {
 	bytes int64
 	relay bool      // others were reached through it
+	since time.Time // it is connected
 	lost  time.Time // zero while it is connected
+	quick time.Time // when it was last sought again without a pause
 }
 
 // overlayEvent takes an event. It never waits.
@@ -135,12 +139,7 @@ func (k *keeper) hear() {
 			s.tell(Connected, id)
 		}
 		if c.lost || c.here {
-			s.remember(id, func(p *past) {
-				p.lost = time.Time{}
-				if !c.here {
-					p.lost = time.Now()
-				}
-			})
+			k.note(id, c)
 		}
 		if c.direct {
 			s.tell(Direct, id)
@@ -151,6 +150,26 @@ func (k *keeper) hear() {
 	}
 	if addrs {
 		k.moved()
+	}
+}
+
+// note remembers a change. A connection that ended as soon as it began was perhaps that of a
+// guest, whom the other side has come to know since (Promote): it is made anew at once, but
+// not again and again.
+func (k *keeper) note(id ident.NodeID, c *change) {
+	now, again := time.Now(), false
+	k.s.remember(id, func(p *past) {
+		if c.here {
+			p.since, p.lost = now, time.Time{}
+			return
+		}
+		p.lost = now
+		if again = now.Sub(p.since) < quickAfter && now.Sub(p.quick) > quickEvery; again {
+			p.quick = now
+		}
+	})
+	if again {
+		k.s.groups.Seek(id)
 	}
 }
 
