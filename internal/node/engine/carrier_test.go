@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,19 +62,19 @@ func TestOnePeerTwoCarriers(t *testing.T) {
 			a := w.resident(t, home, k, 1)
 			defer w.close(a.node)
 			a.offer(x)
-			ended := make([]bool, len(c.come))
+			ended := make([]atomic.Bool, len(c.come))
 			for i, v := range c.come {
 				h, to := w.host(v.from.String()), a.plain.at
 				if h.relay = v.relay; ident.IsOverlay(v.from.Addr()) {
 					to = a.overlay.at
 				}
 				p := h.greet(t, to, name, v.id, 0)
-				go func() { p.next(); ended[i] = true }()
+				go func() { p.next(); ended[i].Store(true) }()
 				<-time.After(time.Second)
 			}
 			for i := range ended {
-				if ended[i] == slices.Contains(c.left, i) {
-					t.Errorf("%s: the connection %d has ended: %t", what, i, ended[i])
+				if ended[i].Load() == slices.Contains(c.left, i) {
+					t.Errorf("%s: the connection %d has ended: %t", what, i, ended[i].Load())
 				}
 			}
 			if got := a.peers(x.meta.Hash.ID()); !slices.Equal(got, c.want) {
