@@ -186,7 +186,7 @@ func (t *T) slowed(x *call) {
 // lost is called when an answer is overdue.
 func (t *T) lost(x *call) {
 	t.Counted.Lost++
-	t.silent(x.node)
+	t.silent(x.node, x.sent)
 	if x.current() {
 		x.search.lost(x)
 		t.mark(x.search)
@@ -194,8 +194,8 @@ func (t *T) lost(x *call) {
 }
 
 // silent counts against a node that it didn't answer. It is asked once more soon; one that stays silent makes room for
-// another, and is dropped when others do answer.
-func (t *T) silent(n krpc.Node) {
+// another, and is dropped when others have answered since it was asked: else it may be our own line.
+func (t *T) silent(n krpc.Node, asked time.Duration) {
 	net := t.net(n.Addr.Addr())
 	b := net.bucket(n.ID)
 	x := findNode(b.nodes, n.ID)
@@ -204,7 +204,7 @@ func (t *T) silent(n krpc.Node) {
 		return
 	}
 	x.fails = min(x.fails+1, 100)
-	if x.fails >= 3 && t.lastAnswer+time.Minute > t.now {
+	if x.fails >= 3 && t.lastAnswer > asked {
 		net.drop(n.ID)
 	} else if x.fails <= 2 {
 		t.check(n)
@@ -280,7 +280,7 @@ func (t *T) heard(n krpc.Node, rtt time.Duration) {
 	b := net.bucket(n.ID)
 	b.due = max(b.due, t.now+questionable)
 	if first {
-		net.selfAt = 0
+		net.selfAt, net.thin = 0, 0
 		t.choreAt = 0
 		t.retry = retryFirst
 	}

@@ -60,7 +60,7 @@ func (t *T) bootstrap(nodes []krpc.Node) {
 	}
 	for _, net := range t.nets {
 		if net.size < t.cfg.K {
-			net.selfAt = 0 // with a table at hand it is one more contact, as a peer's port message gives (BEP 5)
+			net.selfAt, net.thin = 0, 0 // with a table at hand it is one more contact, as a peer's port message gives (BEP 5)
 		}
 	}
 	t.retryAt, t.choreAt = 0, t.now
@@ -186,7 +186,7 @@ func (t *T) chores() {
 // tend looks after one table.
 func (t *T) tend(net *table) {
 	if t.now >= net.selfAt && (net.size > 0 || len(t.contacts) > 0 && t.now >= t.retryAt) {
-		net.selfAt = t.now + selfInterval*3/4 + t.jitter(selfInterval/2)
+		net.selfAt = t.now + net.pause()
 		t.inside(net, t.id)
 	}
 	if net.size == 0 {
@@ -217,6 +217,19 @@ func (t *T) tend(net *table) {
 		}
 		t.choreAt = min(t.choreAt, b.due)
 	}
+}
+
+// pause is the time to the next search for our own id. While few are known it begins short: nodes that all came a moment
+// ago knew nobody when they were first asked.
+func (net *table) pause() time.Duration {
+	t := net.t
+	d := selfInterval*3/4 + t.jitter(selfInterval/2)
+	if net.size >= t.cfg.K {
+		net.thin = 0
+		return d
+	}
+	net.thin = max(2*net.thin, retryFirst)
+	return min(d, net.thin)
 }
 
 // feel asks somebody every half minute while nobody answers any more: our own line may be cut.

@@ -287,6 +287,36 @@ func TestRuleAnnounceAgain(t *testing.T) {
 	b.must(len(times) >= 6 && len(times) <= 9, "%d announcements in two hours", len(times))
 }
 
+// Nodes that all start at once know nobody when they are first asked: they are asked again soon, and less and less often.
+func TestRuleThinTable(t *testing.T) {
+	b := newBench(t, Config{})
+	var all []krpc.Node
+	for i := range 12 {
+		all = append(all, some(byte(20*i), i+10))
+		b.as[all[i].Addr] = all[i].ID
+	}
+	early := true
+	b.tell = func(q *krpc.Message, a netip.AddrPort, r *krpc.Message) {
+		if !early {
+			r.Nodes, r.HasNodes = all[:8], true
+		}
+	}
+	b.meet(some(1, 1))
+	b.must(b.k.Len() == 1, "%d nodes", b.k.Len())
+	early = false
+	b.play(15 * time.Second)
+	b.must(b.k.Len() >= 8, "%d nodes 15 s after they came", b.k.Len())
+
+	c := newBench(t, Config{}) // a network of two
+	c.as[all[0].Addr] = all[0].ID
+	c.step(Event{Kind: Bootstrap, Nodes: all[:1]})
+	c.play(time.Hour)
+	n := len(c.seen)
+	c.play(time.Hour)
+	n = len(c.seen) - n
+	c.must(n > 5 && n < 25, "%d queries an hour in a network of two", n)
+}
+
 func TestRuleImpliedPort(t *testing.T) {
 	for _, c := range []struct {
 		port    uint16

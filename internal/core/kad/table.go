@@ -47,6 +47,7 @@ type table struct {
 	buckets []bucket
 	size    int
 	selfAt  time.Duration // when our own id is to be looked for
+	thin    time.Duration // the last pause between two such searches, while fewer than K nodes are known
 }
 
 // index is the number of the bucket that an id belongs to.
