@@ -190,7 +190,11 @@ func audience(list []api.GroupRef) string {
 	if len(list) != 1 {
 		var parts []string
 		for _, g := range list {
-			parts = append(parts, fmt.Sprintf("%s (%d)", groupName(g), g.Members))
+			how := fmt.Sprint(g.Members)
+			if g.Name == "" {
+				how = "this node is no more"
+			}
+			parts = append(parts, groupName(g)+" ("+how+")")
 		}
 		return "the members of " + strings.Join(parts, " and ")
 	}

@@ -97,7 +97,7 @@ func (a *app) showStatus(st api.Status, h api.Health, running bool) {
 // addReach adds how others are reached, and reach this node.
 func addReach(t *term.Table, st api.Status) {
 	if st.Reach != nil {
-		t.Add("reached", reachText(st.Reach))
+		t.Add("reached", reachText(st.Reach, st.Scope))
 	}
 	if d := st.DHT; d != nil {
 		t.Add("DHT", dhtText(d))
@@ -115,7 +115,13 @@ func addReach(t *term.Table, st api.Status) {
 }
 
 // reachText says whether others reach this node, and where.
-func reachText(r *api.Reach) string {
+func reachText(r *api.Reach, scope string) string {
+	switch scope {
+	case "loopback":
+		return "from this machine alone (scope loopback)"
+	case "lan":
+		return "from the local network alone (scope lan)"
+	}
 	var through []string
 	for _, n := range r.Relays {
 		through = append(through, nodeName(n.NodeID, n.Name))
@@ -155,7 +161,7 @@ func dhtText(d *api.DHTStatus) string {
 	case !d.Enabled:
 		return "not used"
 	case !d.Ready && d.Nodes == 0:
-		return "looking for nodes"
+		return "no node is known yet"
 	}
 	text := term.Count(d.Nodes, "node")
 	if d.Size > 0 {
@@ -195,6 +201,9 @@ func locatorTable(list []api.LocatorStatus) *term.Table {
 	t := &term.Table{Head: []string{"FOUND BY", "QUESTIONS", "TRAFFIC", "ADDRESSES", "TRIED", "PEERS", "GAVE"},
 		Right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true}}
 	for _, l := range list {
+		if l == (api.LocatorStatus{Name: l.Name}) {
+			continue // it had nothing to do
+		}
 		t.Add(api.Safe(l.Name), dashOr(l.Asked), sizeOrDash(l.Sent), dashOr(l.Found), dashOr(l.Dialled), dashOr(l.Connected), sizeOrDash(l.Useful))
 	}
 	return t

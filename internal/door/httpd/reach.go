@@ -91,7 +91,7 @@ func (s *Server) contact(ctx context.Context, text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var all api.GroupDetail
+	var all, self api.GroupDetail
 	seen := map[string]bool{}
 	for _, g := range groups {
 		d, err := s.node.Groups.Group(ctx, g.ID)
@@ -99,24 +99,26 @@ func (s *Server) contact(ctx context.Context, text string) (string, error) {
 			return "", err
 		}
 		for _, m := range d.MemberList {
-			if !seen[m.NodeID] {
+			switch {
+			case m.Self: // it may be called as another is
+				self.MemberList = []api.Member{m}
+			case !seen[m.NodeID]:
 				seen[m.NodeID] = true
 				all.MemberList = append(all.MemberList, m)
 			}
 		}
 	}
 	m, err := member(all, text)
+	_, other := member(self, text)
 	switch {
+	case api.KindOf(err) == api.NotFound && other == nil:
+		return "", api.Errorf(api.Invalid, text, "this is this node itself")
 	case api.KindOf(err) == api.NotFound && len(groups) == 0:
 		return "", api.Errorf(api.NotFound, text, "this node is in no group, so it knows no other by name").Try("`shoal join TICKET` joins one; an address is written HOST:PORT")
 	case api.KindOf(err) == api.NotFound:
 		return "", api.Errorf(api.NotFound, text, "no member of this node's groups is called so").Try("`shoal peers` lists them; an address is written HOST:PORT")
-	case err != nil:
-		return "", err
-	case m.Self:
-		return "", api.Errorf(api.Invalid, text, "this is this node itself")
 	}
-	return m.NodeID, nil
+	return m.NodeID, err
 }
 
 func (s *Server) doctor(c *call) (any, error) {

@@ -97,6 +97,15 @@ func TestPeersAndConnect(t *testing.T) {
 	if err != nil || len(p.Members) != 3 || p.Members[2].Connected || len(p.Members[0].Groups) != 2 {
 		t.Errorf("%+v %v", p, err)
 	}
+	// A member that is called as this node is is meant, for this node cannot be.
+	if err := d.node.Come(p.Members[0].Groups[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	d.node.Rename(fakenode.Self, "guest")
+	if got, err := ask("guest", ""); err != nil || got.Member.NodeID != fakenode.Inviter {
+		t.Errorf("guest: %+v %v", got, err)
+	}
+	d.node.Rename(fakenode.Self, "here")
 	for _, who := range []string{"bea", fakenode.Bea, "abea"} {
 		if got, err := ask(who, ""); err != nil || got.Member == nil || got.Member.NodeID != fakenode.Bea {
 			t.Errorf("%s: %+v %v", who, got, err)

@@ -137,9 +137,9 @@ func TestEachVerdict(t *testing.T) {
 		{"lan", warned, "no network interface", func(f *Facts) { f.LAN.Links = 0 }},
 		{"lan", left, "switched off", func(f *Facts) { f.LAN.Enabled = false }},
 		{"lan", left, "scope loopback", func(f *Facts) { f.Scope = "loopback" }},
-		{"members", okay, "2 of 3", func(f *Facts) {}},
+		{"members", okay, "2 of 3 connected, all directly", func(f *Facts) {}},
 		{"members", okay, "alone", func(f *Facts) { f.Members.Total = 0 }},
-		{"members", warned, "none of 3", func(f *Facts) { f.Members.Online = 0 }},
+		{"members", warned, "0 of 3 connected", func(f *Facts) { f.Members.Online = 0 }},
 		{"members", warned, "theirs are not", func(f *Facts) { f.Members.Relayed = 1 }},
 		{"members", warned, "open TCP and UDP port", func(f *Facts) { unknown(f); f.Members.Relayed = 1 }},
 		{"members", warned, "a port of its own", func(f *Facts) {

@@ -317,19 +317,19 @@ func members(f *Facts) api.Finding {
 	case len(m.Refuse) > 0:
 		return warn(fmt.Sprintf("%s does not take this node for a member", strings.Join(m.Refuse[:min(len(m.Refuse), 3)], ", ")), "this node may have been removed from the group while it was away", "ask an admin of the group, who can invite you again")
 	case m.Online == 0:
-		return warn(fmt.Sprintf("none of %d is connected", m.Total), "what they share cannot be fetched now", "see that their nodes run; then shoal connect with the name of one says what stands in the way")
+		return warn(fmt.Sprintf("0 of %d connected", m.Total), "what they share cannot be fetched now", "see that their nodes run; then shoal connect with the name of one says what stands in the way")
 	case m.Relayed > 0:
 		means := "that is slower, and takes from what the member in between allows"
 		if f.Reach.scattered() {
 			means += "; the router here gives each connection a port of its own, so no way can be opened through it"
 		}
-		return warn(fmt.Sprintf("%d of %d are connected, %d of these through another member", m.Online, m.Total, m.Relayed), means, f.straight())
+		return warn(fmt.Sprintf("%d of %d connected, %d of these through another member", m.Online, m.Total, m.Relayed), means, f.direct())
 	}
-	return ok("%d of %d are connected, all straight", m.Online, m.Total)
+	return ok("%d of %d connected, all directly", m.Online, m.Total)
 }
 
-// straight is what to do so that members are reached straight.
-func (f *Facts) straight() string {
+// direct is what to do so that members are reached directly.
+func (f *Facts) direct() string {
 	if f.Reach.Open == api.OpenYes {
 		return "have them run shoal doctor: this node is reached from outside, theirs are not"
 	}

@@ -188,6 +188,19 @@ func (n *Node) Expel(name string) error {
 	return api.Errorf(api.NotFound, name, "this node is in no such group")
 }
 
+// Rename has a member called otherwise, in every group.
+func (n *Node) Rename(id, name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, d := range n.groups {
+		for i := range d.MemberList {
+			if d.MemberList[i].NodeID == id {
+				d.MemberList[i].Name = name
+			}
+		}
+	}
+}
+
 func (n *Node) admit(d *api.GroupDetail, m member) {
 	d.MemberList = append(d.MemberList, m.of(n))
 	d.Members, d.Online = d.Members+1, d.Online+1
