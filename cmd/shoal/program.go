@@ -37,7 +37,7 @@ func openNode(_ context.Context, o node.Options) (*engine, error) {
 		return nil, err
 	}
 	return &engine{
-		door: httpd.Node{Shares: n, Control: n, Limits: n, Status: n, Events: n},
+		door: httpd.Node{Shares: n, Control: n, Limits: n, Status: n, Events: n, Groups: n, Tickets: n, Identity: n, Reach: n},
 		id:   n.ID(), listen: n.Listening, close: n.Close,
 	}, nil
 }

@@ -32,7 +32,7 @@ func (n *Node) Change(_ context.Context, id string, c api.ShareChange) (api.Shar
 	if err != nil {
 		return api.Share{}, Problem(err)
 	}
-	return shareOf(&st), nil
+	return n.shareOf(&st), nil
 }
 
 // Remove implements httpd.Control.
@@ -95,6 +95,7 @@ func (n *Node) Status(context.Context) api.Status {
 	up, down := n.engine.Limits()
 	s.Limits = api.Limits{Up: api.Rate(up), Down: api.Rate(down)}
 	s.DiskFree, _, _ = store.Free(n.opts.Home.Dir)
+	n.presence(&s)
 	return s
 }
 
@@ -118,7 +119,7 @@ func resident() int64 {
 func (n *Node) Health(context.Context) api.Health {
 	h := api.Health{OK: true, Reasons: []string{}}
 	for _, st := range n.engine.List() {
-		if s := shareOf(&st); s.State == api.StateFailed && len(h.Reasons) < 100 {
+		if s := n.shareOf(&st); s.State == api.StateFailed && len(h.Reasons) < 100 {
 			h.Reasons = append(h.Reasons, api.Safe(s.Name)+": "+s.Problem)
 		}
 	}
@@ -172,7 +173,7 @@ func (n *Node) event(v engine.Event) {
 	switch v.Kind {
 	case engine.EventAdded, engine.EventState:
 		h.Event = api.EventShare
-		n.bus.Publish(&api.ShareEvent{Head: h, Share: shareOf(v.Status)})
+		n.bus.Publish(&api.ShareEvent{Head: h, Share: n.shareOf(v.Status)})
 	case engine.EventDone:
 		d := doneOf(v.Status)
 		d.Time = h.Time

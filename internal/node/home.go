@@ -19,7 +19,9 @@ const (
 	ConfigFile     = "config.toml"
 	KeyFile        = "node.key"
 	CatalogFile    = "shoal.db"
-	TorrentsFolder = "torrents" // the .torrent of every share: the truth behind the catalog
+	TorrentsFolder = "torrents"  // the .torrent of every share: the truth behind the catalog
+	GroupsFolder   = "groups"    // member lists and tickets
+	DHTFile        = "dht.state" // nodes of the DHT that answered in the last run
 	TokenFile      = "api.token"
 	SocketFile     = "api.sock"
 	SocketPathFile = "api.sock.path" // names the socket when it can't lie in the home

@@ -3,22 +3,24 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/adapter/tracker"
+	"shoal/internal/core/group"
+	"shoal/internal/core/ident"
 	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/door/api"
 	"shoal/internal/node/engine"
-	"shoal/internal/node/porch"
+	"shoal/internal/node/groups"
+	"shoal/internal/node/reach"
 )
 
 // Node is one running shoal. Its methods are what httpd needs of it: Shares, Control,
@@ -30,7 +32,12 @@ type Node struct {
 	engine  *engine.Engine
 	tracker *tracker.Client
 	bus     api.Bus
+	key     ident.Key
 	id      string
+	net     *reach.Network  // nil while offline
+	groups  *groups.Service // of net, or of an offline node
+	known   atomic.Pointer[map[group.ID]api.GroupRef]
+	watched chan struct{} // closed when no event of groups comes any more
 	started time.Time
 	close   sync.Once
 	closed  error
@@ -50,7 +57,7 @@ func Start(o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.id = key.ID().String()
+	n.key, n.id = key, key.ID().String()
 	if n.catalog, err = openCatalog(o.Home); err != nil {
 		return nil, err
 	}
@@ -66,35 +73,33 @@ func (n *Node) run() error {
 	if err != nil {
 		return err
 	}
-	var listeners []net.Listener
-	if !n.opts.Offline {
-		if listeners, err = n.listen(); err != nil {
-			return err
-		}
-	}
 	net := n.opts.Config.Network
 	scope := net.Scope
 	n.names = &resolver{scope: scope}
 	n.tracker = tracker.New(tracker.Config{Allow: scope.Allow, UserAgent: "shoal/" + api.Version, Dial: n.dial,
 		Resolve: n.names.lookup, ListenPacket: n.listenPacket, MinInterval: n.minInterval()})
-	e, err := engine.New(engine.Config{
-		Home: n.opts.Home.Dir, Offline: n.opts.Offline, Catalog: n.catalog, Listeners: listeners, Tracker: n.tracker,
+	if err := n.openNetwork(); err != nil {
+		return errors.Join(err, n.tracker.Close())
+	}
+	cfg := engine.Config{
+		Home: n.opts.Home.Dir, Offline: n.opts.Offline, Catalog: n.catalog, Tracker: n.tracker,
 		Allow:         func(a netip.AddrPort, from candidates.Source) error { return scope.AllowFrom(a, learnt(from)) },
-		AllowIncoming: func(a netip.AddrPort) error { return scope.AllowFrom(a, FromPerson) }, // who reaches us is near enough
-		Dial:          porch.TCP(n.opts.Bind.DialFrom), OnePerIP: scope.PerIPLimits(), Resolve: n.names.lookup, Events: n.event, Version: "shoal " + api.Version,
+		AllowIncoming: n.allowNear, // who reaches us is near enough
+		OnePerIP:      scope.PerIPLimits(), Resolve: n.names.lookup, Events: n.event, Version: "shoal " + api.Version,
 		MaxConns: net.Connections, MaxShareConns: net.ConnectionsPerShare, MaxDialling: net.HalfOpen, Slots: net.UploadSlots,
 		Reserve: n.opts.Config.Disk.Reserve.Bytes, OpenFiles: n.opts.Config.Disk.OpenFiles,
 		Up: up, Down: down,
-	})
+	}
+	n.carry(&cfg)
+	e, err := engine.New(cfg)
 	if err == nil {
 		n.engine = e
-		err = e.Start()
+		if err = e.Start(); err == nil {
+			err = n.startNetwork()
+		}
 	}
 	if err != nil {
-		for _, l := range listeners {
-			l.Close()
-		}
-		return errors.Join(Problem(err), n.tracker.Close())
+		return errors.Join(Problem(err), n.closeNetwork(), n.tracker.Close())
 	}
 	return nil
 }
@@ -116,58 +121,6 @@ func learnt(s candidates.Source) Learnt {
 		return FromNear
 	}
 	return FromStranger
-}
-
-// listen opens the ports for other nodes: the same number on every address.
-func (n *Node) listen() ([]net.Listener, error) {
-	addrs, err := ListenAddrs(n.opts.Config.Network.Scope, n.opts.Bind)
-	if err != nil {
-		return nil, err
-	}
-	port := n.opts.Config.Network.Port
-	list, err := listenAll(addrs, port)
-	if port != 0 && !n.opts.PortStrict && api.KindOf(err) == api.PortTaken {
-		n.log.Info("port is taken, using a free one", "port", port)
-		port = 0
-		list, err = listenAll(addrs, 0)
-	}
-	// A number that is free on one address may be taken on another.
-	for try := 0; try < freePortTries && port == 0 && api.KindOf(err) == api.PortTaken; try++ {
-		list, err = listenAll(addrs, 0)
-	}
-	return list, PortTaken(err, port, "--port")
-}
-
-// freePortTries bounds the search for a number that is free on all addresses.
-const freePortTries = 20
-
-// listenAll listens on every address at one port. IPv6 is left out where the machine has
-// none; port 0 takes the number that the first address was given.
-func listenAll(addrs []netip.Addr, port int) (list []net.Listener, err error) {
-	defer func() {
-		if err != nil {
-			for _, l := range list {
-				l.Close()
-			}
-			list = nil
-		}
-	}()
-	for _, a := range addrs {
-		network := "tcp4"
-		if a.Is6() {
-			network = "tcp6"
-		}
-		l, lerr := net.Listen(network, net.JoinHostPort(a.String(), strconv.Itoa(port)))
-		if lerr != nil {
-			if a.Is6() && len(list) > 0 && api.KindOf(lerr) != api.PortTaken {
-				continue
-			}
-			return list, fmt.Errorf("listening on %s: %w", netip.AddrPortFrom(a, uint16(port)), lerr)
-		}
-		list = append(list, l)
-		port = l.Addr().(*net.TCPAddr).Port
-	}
-	return list, nil
 }
 
 // dial makes a tracker's TCP connection from the bound address.
@@ -209,7 +162,7 @@ func (n *Node) listenPacket(network string) (net.PacketConn, error) {
 // ends it goes without waiting any longer; nothing verified is lost by that.
 func (n *Node) Close(ctx context.Context) error {
 	n.close.Do(func() {
-		n.closed = Problem(errors.Join(n.engine.Close(ctx), n.tracker.Close(), n.catalog.Close()))
+		n.closed = Problem(errors.Join(n.engine.Close(ctx), n.closeNetwork(), n.tracker.Close(), n.catalog.Close()))
 		n.bus.Close()
 	})
 	return n.closed

@@ -17,17 +17,19 @@ import (
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/adapter/tracker"
+	"shoal/internal/core/group"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/wire"
 	"shoal/internal/door/api"
 	"shoal/internal/node/engine"
+	"shoal/internal/node/groups"
 )
 
 // List implements httpd.Shares.
 func (n *Node) List(context.Context) ([]api.Share, error) {
 	var list []api.Share
 	for _, st := range n.engine.List() {
-		s := shareOf(&st)
+		s := n.shareOf(&st)
 		s.Result = nil
 		list = append(list, s)
 	}
@@ -40,7 +42,7 @@ func (n *Node) Share(_ context.Context, id string) (api.Share, error) {
 	if err != nil {
 		return api.Share{}, Problem(err)
 	}
-	return shareOf(&st), nil
+	return n.shareOf(&st), nil
 }
 
 // Detail implements httpd.Shares.
@@ -49,12 +51,13 @@ func (n *Node) Detail(_ context.Context, id string) (api.Detail, error) {
 	if err != nil {
 		return api.Detail{}, Problem(err)
 	}
-	out := api.Detail{Share: shareOf(&d.Status), Limits: api.Limits{Up: api.Rate(d.Up), Down: api.Rate(d.Down)},
+	out := api.Detail{Share: n.shareOf(&d.Status), Limits: api.Limits{Up: api.Rate(d.Up), Down: api.Rate(d.Down)},
 		PeerList: []api.Peer{}, Trackers: []api.TrackerStatus{}, FileList: []api.File{}}
-	for _, p := range d.Peers {
-		out.PeerList = append(out.PeerList, api.Peer{Address: p.Addr.String(), Client: p.Client, Incoming: p.Incoming, Have: p.Have,
-			Downloaded: p.In, Uploaded: p.Out, DownRate: api.Rate(p.InRate), UpRate: api.Rate(p.OutRate), Flags: p.Flags})
+	who := n.byAddr(n.contacts())
+	for i := range d.Peers {
+		out.PeerList = append(out.PeerList, peerOf(&d.Peers[i], who))
 	}
+	out.Locators = locatorsOf(d.Yield)
 	for i := range d.Trackers {
 		out.Trackers = append(out.Trackers, trackerOf(&d.Trackers[i]))
 	}
@@ -105,6 +108,12 @@ var stateNames = [...]api.State{engine.Metadata: api.StateMetadata, engine.Check
 	engine.Fetching: api.StateDownloading, engine.Seeding: api.StateSeeding, engine.Paused: api.StatePaused, engine.Failed: api.StateFailed}
 
 // shareOf is what the API tells of a share.
+func (n *Node) shareOf(st *engine.Status) api.Share {
+	s := shareOf(st)
+	s.Groups = n.audienceOf(st.Groups)
+	return s
+}
+
 func shareOf(st *engine.Status) api.Share {
 	s := api.Share{InfoHash: st.ID, Name: st.Name, Path: st.Path, Link: st.Link, Origin: api.OriginGet, State: stateNames[st.State],
 		Problem: st.Problem, Private: st.Private, Bytes: st.Bytes, BytesWanted: st.Wanted, BytesDone: st.Done,
@@ -172,11 +181,37 @@ func (n *Node) Add(ctx context.Context, r api.AddRequest) (api.Share, error) {
 	if err := checkPeers(r.Peers); err != nil {
 		return api.Share{}, err
 	}
+	if spec.Groups, err = n.audience(&spec); err != nil {
+		return api.Share{}, err
+	}
 	st, err := n.engine.Add(spec)
 	if err != nil {
 		return api.Share{}, Problem(err)
 	}
-	return shareOf(&st), nil
+	return n.shareOf(&st), nil
+}
+
+// audience is who may see what is to be fetched, as its link or .torrent says. A node that
+// is in none of the groups could only ask strangers.
+func (n *Node) audience(spec *engine.Spec) (list []group.ID, err error) {
+	named, name := spec.Magnet.Groups, spec.Magnet.Name
+	if spec.Meta != nil {
+		named, name = spec.Meta.Groups, spec.Meta.Info.Name
+	}
+	ours, err := n.groups.List()
+	if err != nil {
+		return nil, groupProblem(err)
+	}
+	for _, id := range named {
+		if slices.ContainsFunc(ours, func(g groups.Summary) bool { return g.ID == group.ID(id) && g.Rights != 0 }) {
+			list = append(list, group.ID(id))
+		}
+	}
+	if len(named) > 0 && len(list) == 0 {
+		return nil, api.Errorf(api.Refused, name, "this link is for the members of a group that this node is not in").
+			Try("ask one of them for an invitation (`shoal join TICKET`)")
+	}
+	return list, nil
 }
 
 // checkPeers judges addresses that a person typed.
@@ -312,13 +347,20 @@ func (n *Node) Create(ctx context.Context, r api.CreateRequest, progress func(ap
 		}
 		o.Trackers = append(o.Trackers, []string{t})
 	}
+	audience, err := n.groupIDs(r.Groups)
+	if err != nil {
+		return api.Created{}, err
+	}
 	begun := time.Now()
 	m, report, err := store.Create(ctx, r.Path, o)
 	if err != nil {
 		return api.Created{}, Problem(err)
 	}
+	if m, err = m.WithGroups(plain(audience)); err != nil {
+		return api.Created{}, Problem(err)
+	}
 	took := time.Since(begun)
-	spec := engine.Spec{Meta: m, Dir: filepath.Dir(report.Root), InPlace: true, Resume: report.Resume, Peers: r.Peers,
+	spec := engine.Spec{Meta: m, Groups: audience, Dir: filepath.Dir(report.Root), InPlace: true, Resume: report.Resume, Peers: r.Peers,
 		Up: int64(r.Limits.Up), Down: int64(r.Limits.Down)}
 	if base := filepath.Base(report.Root); base != m.Info.Name {
 		spec.Base = base
@@ -334,11 +376,34 @@ func (n *Node) Create(ctx context.Context, r api.CreateRequest, progress func(ap
 	if err != nil {
 		return api.Created{}, Problem(err)
 	}
-	s := shareOf(&st)
+	s := n.shareOf(&st)
 	return api.Created{Link: m.Magnet().String(), NoLink: len(m.InfoBytes) > wire.MaxMetadata, InfoHashV1: s.InfoHashV1, InfoHashV2: s.InfoHashV2, Name: m.Info.Name, Bytes: m.Info.Bytes(),
 		Files: s.Files, Pieces: m.Info.NumPieces(), Seconds: took.Seconds(), InfoHash: s.InfoHash, Path: report.Root,
 		Format: m.Info.Version.String(), PieceLength: m.Info.PieceLength, Padding: m.Info.Padding(), Existed: before == nil,
-		Report: reportOf(report)}, nil
+		Report: reportOf(report), Groups: s.Groups}, nil
+}
+
+// plain are group IDs as a metainfo has them.
+func plain(ids []group.ID) (list [][32]byte) {
+	for _, id := range ids {
+		list = append(list, id)
+	}
+	return list
+}
+
+// groupIDs are the groups that the door has found.
+func (n *Node) groupIDs(ids []string) (list []group.ID, err error) {
+	for _, id := range ids {
+		g, err := n.groups.Show(id)
+		if err != nil {
+			return nil, groupProblem(err)
+		}
+		if g.Rights == 0 {
+			return nil, groupProblem(groups.ErrOut)
+		}
+		list = append(list, g.ID)
+	}
+	return list, nil
 }
 
 func reportOf(r *store.Report) api.Report {

@@ -65,7 +65,7 @@ func TestOldFinds(t *testing.T) {
 		n := network(t, nil)
 		h := hybrid()
 		n.heard(lan.Found{Addr: at, InfoHash: h.V1})
-		time.Sleep(recentTime)
+		<-time.After(recentTime)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		n.Seek(ctx, locate.Offer{Hash: h}, func(list []netip.AddrPort) { t.Errorf("found %v", list) })

@@ -206,3 +206,13 @@ func (n *Network) DHT() *dht.DHT { return n.dht }
 
 // Port is the one number.
 func (n *Network) Port() uint16 { return n.cfg.Ports.Number() }
+
+// Near tells of the local network: how many interfaces are in use, and how often somebody
+// was found; the error is why it is not used as far as it should be.
+func (n *Network) Near() (links int, found int64, err error) {
+	if n.near == nil || n.lanErr != nil {
+		return 0, 0, n.lanErr
+	}
+	s := n.near.Stats()
+	return s.Links, s.Found, s.Err
+}

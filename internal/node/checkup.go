@@ -1,0 +1,132 @@
+package node
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"shoal/internal/door/api"
+	"shoal/internal/node/doctor"
+)
+
+// patience is how long a node that has only just begun waits for its network before it is judged.
+const patience = 8 * time.Second
+
+// Doctor implements httpd.Reach.
+func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
+	c := &n.opts.Config
+	f := doctor.Look(ctx, doctor.Place{Dir: n.opts.Home.Dir, Key: n.opts.Home.Path(KeyFile), Reserve: c.Disk.Reserve.Bytes,
+		Want: uint64(c.Network.Connections + c.Network.HalfOpen + c.Disk.OpenFiles + 100)})
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	f.Scope, f.Offline = c.Network.Scope.String(), n.opts.Offline
+	if !f.Offline {
+		n.settle(ctx)
+		n.lookAround(&f)
+	}
+	return doctor.Judge(f), nil
+}
+
+// settle gives a node that has only just begun time to find others.
+func (n *Node) settle(ctx context.Context) {
+	ctx, cancel := context.WithDeadline(ctx, n.started.Add(patience))
+	defer cancel()
+	_ = n.net.Members().Ready(ctx) // an error is one of the facts
+	if d := n.net.DHT(); d != nil && n.opts.Config.Network.Scope == Internet {
+		select {
+		case <-d.Ready():
+		case <-ctx.Done():
+		}
+	}
+}
+
+// lookAround gathers what is known of the network.
+func (n *Node) lookAround(f *doctor.Facts) {
+	c := &n.opts.Config.Network
+	f.Port = doctor.Port{Wanted: c.Port, Got: int(n.net.Port())}
+	if f.Port.Got != f.Port.Wanted && f.Port.Wanted != 0 {
+		f.Port.Holder = portHolder(c.Port)
+	}
+	f.LAN = doctor.LAN{Enabled: c.LAN}
+	if links, found, err := n.net.Near(); err != nil {
+		f.LAN.Err = err.Error()
+	} else {
+		f.LAN.Links, f.LAN.Found = links, found
+	}
+	f.Mapping.Enabled, f.DHT.Enabled = c.MapPort, c.DHT
+	if d := n.net.DHT(); d != nil {
+		k := d.Counted()
+		f.DHT.Nodes, f.DHT.Size, f.DHT.Asked, f.DHT.Answers = d.Health().Good, int64(d.Size()), k.Asked, k.Asked-k.Lost
+		f.UDP.Asked, f.UDP.Answered = f.DHT.Asked, f.DHT.Answers
+	}
+	list := n.contacts()
+	r := n.reachOf(list)
+	f.Reach = doctor.Reach{Open: r.Open, External: c.ExternalAddrs(n.net.Port()), Public: publicAddrs()}
+	if host := n.host(); host != nil {
+		h := host.Reach()
+		f.Reach.At, f.Reach.NotAt, f.Reach.Seen = h.Reachable, h.Unreachable, h.Seen
+		if f.Mapping.Mapped = h.Mapped; len(h.Mapped) > 0 {
+			f.Mapping.By = "UPnP or NAT-PMP"
+		}
+		f.Relays.Used, f.Relays.Budget = host.RelayUsed()
+		for id, why := range h.Refusals {
+			f.Relays.Refused = append(f.Relays.Refused, nameOf(list, id.String())+": "+why)
+		}
+	}
+	for _, p := range r.Relays {
+		f.Relays.Places = append(f.Relays.Places, nameOf(list, p.NodeID))
+	}
+	groups, _ := n.groups.List() // an error: there are none any more
+	f.Members = doctor.Members{Groups: len(groups), Total: len(list)}
+	for i := range list {
+		n.countMember(&f.Members, &list[i])
+	}
+	for _, a := range f.Reach.Public {
+		if a.Is6() {
+			f.IPv6.Addrs = append(f.IPv6.Addrs, a)
+		}
+	}
+	for _, at := range n.engine.Listening() {
+		f.IPv6.Listening = f.IPv6.Listening || at.Addr().Is6()
+	}
+	f.Shares = n.Health(context.Background()).Reasons
+}
+
+// countMember adds a member to the facts.
+func (n *Node) countMember(f *doctor.Members, c *api.Contact) {
+	if c.Connected {
+		f.Online++
+	}
+	if c.How == api.HowRelay {
+		f.Relayed++
+	}
+	if c.Why == refuses {
+		f.Refuse = append(f.Refuse, c.Name)
+	}
+}
+
+// nameOf is what a member is called, else the end of its NodeID.
+func nameOf(list []api.Contact, id string) string {
+	for i := range list {
+		if list[i].NodeID == id && list[i].Name != "" {
+			return list[i].Name
+		}
+	}
+	return "…" + id[max(len(id)-8, 0):]
+}
+
+// publicAddrs are this machine's own public addresses.
+func publicAddrs() (list []netip.Addr) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range fromNetAddrs(addrs, "") {
+		if classify(a) == classPublic {
+			list = append(list, a)
+		}
+	}
+	return list
+}
