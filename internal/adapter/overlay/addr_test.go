@@ -107,3 +107,13 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestStale(t *testing.T) {
+	own := []netip.Addr{netip.MustParseAddr("192.168.1.7"), netip.MustParseAddr("fe80::1")}
+	for local, want := range map[string]bool{"192.168.1.7": false, "192.168.1.8": true, "fe80::1%eth0": false, "fe80::2%eth0": true,
+		"127.0.0.5": false, "::1": false, "0.0.0.0": false, "::": false} {
+		if stale(netip.MustParseAddr(local), own) != want {
+			t.Errorf("%s: not %v", local, want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -347,11 +348,38 @@ func (h *Host) hear() {
 	defer h.over.Done()
 	for e := range h.news.Out() {
 		switch e.(type) {
-		case event.EvtLocalAddressesUpdated, event.EvtHostReachableAddrsChanged:
+		case event.EvtLocalAddressesUpdated:
+			h.closeStale()
+			h.emit(Event{Kind: Addresses})
+		case event.EvtHostReachableAddrsChanged:
 			h.emit(Event{Kind: Addresses})
 		}
 		h.rouse()
 	}
+}
+
+// closeStale ends the connections that left from an address which the machine has no more:
+// nothing comes through them, but TCP would try for minutes.
+func (h *Host) closeStale() {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return
+	}
+	var own []netip.Addr
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			own = append(own, p.Addr().Unmap())
+		}
+	}
+	closeAll(slices.DeleteFunc(h.hall.Conns(), func(c network.Conn) bool {
+		w, ok := parse(c.LocalMultiaddr())
+		return !ok || w.relay || !stale(w.at.Addr(), own)
+	}))
+}
+
+// stale tells that a connection's own address is none of the machine's.
+func stale(local netip.Addr, own []netip.Addr) bool {
+	return !local.IsUnspecified() && !local.IsLoopback() && !slices.Contains(own, local.WithZone(""))
 }
 
 // rouse wakes the keeper.
