@@ -30,7 +30,7 @@ type Config struct {
 
 // NodeConfig is the section [node].
 type NodeConfig struct {
-	Name string `toml:"name" doc:"What this node is called to members of its groups, at most 64 bytes; empty: the name of this machine."`
+	Name string `toml:"name" doc:"What this node is called in groups that it founds or joins from now on, at most 64 bytes; empty: the name of this machine."`
 }
 
 // NetworkConfig is the section [network].

@@ -30,6 +30,7 @@ const (
 type Identity struct {
 	NodeID string `json:"node_id" doc:"libp2p peer id of the node's key"`
 	Code   string `json:"code" doc:"twelve digits of it, to compare aloud"`
+	Name   string `json:"name,omitempty" doc:"what it is called in groups that it joins or founds from now on (node.name)"`
 }
 
 // Group is one group at one moment: what `group ls` shows a line of.

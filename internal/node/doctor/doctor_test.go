@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -205,5 +206,20 @@ func TestNothingKnown(t *testing.T) {
 		if healthyList[i].Verdict != api.VerdictOK {
 			t.Errorf("healthy: %+v", healthyList[i])
 		}
+	}
+}
+
+// TestPage: docs/formats/api.md names the checks, in their order.
+func TestPage(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/formats/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []string
+	for _, f := range Judge(healthy()) {
+		words = append(words, "`"+f.Check+"`")
+	}
+	if text := strings.Join(strings.Fields(string(page)), " "); !strings.Contains(text, strings.Join(words, ", ")+".") {
+		t.Errorf("docs/formats/api.md does not have %s", strings.Join(words, ", "))
 	}
 }

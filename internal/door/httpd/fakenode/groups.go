@@ -29,7 +29,7 @@ const (
 
 // Identity implements httpd.Identity.
 func (n *Node) Identity(context.Context) (api.Identity, error) {
-	return api.Identity{NodeID: Self, Code: "8800 0814 8368"}, nil
+	return api.Identity{NodeID: Self, Code: "8800 0814 8368", Name: "here"}, nil
 }
 
 // Groups implements httpd.Groups.
