@@ -37,6 +37,15 @@ func (k Key) Seal(d Domain, payload []byte) Envelope {
 	return e
 }
 
+// SignItem signs what a mutable item of BEP 44 is signed over, as it is. It begins otherwise
+// than all else that a node signs; of another text the signature is zeros.
+func (k Key) SignItem(text []byte) (sig [ed25519.SignatureSize]byte) {
+	if bytes.HasPrefix(text, []byte("4:salt")) || bytes.HasPrefix(text, []byte("3:seqi")) {
+		copy(sig[:], ed25519.Sign(k.private, text))
+	}
+	return sig
+}
+
 // Open checks the signature.
 func (e *Envelope) Open(d Domain) error {
 	if !ed25519.Verify(e.Author[:], signed(d, e.Author, e.Payload), e.Sig[:]) {

@@ -2,6 +2,7 @@ package ident
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -221,4 +222,15 @@ func FuzzNodeID(f *testing.F) {
 			t.Errorf("%q is written as %q", s, id.String())
 		}
 	})
+}
+
+func TestSignItem(t *testing.T) {
+	k := other(7)
+	id := k.ID()
+	for text, want := range map[string]bool{"3:seqi1e1:v1:x": true, "4:salt1:a3:seqi1e1:v1:x": true, "": false, "libp2p-tls-handshake:x": false,
+		"shoal signature\x00group entry\x00": false} {
+		if sig := k.SignItem([]byte(text)); ed25519.Verify(id[:], []byte(text), sig[:]) != want {
+			t.Errorf("%q: not %v", text, want)
+		}
+	}
 }

@@ -126,11 +126,7 @@ func (s *Service) contacts(id group.ID, to ident.NodeID) (raws [][]byte) {
 	addrs := fitting(s.cfg.Net.Addrs())
 	s.do(func() {
 		b, now := s.open(id), time.Now()
-		if b.ownRaw == nil || !slices.Equal(b.own.Addrs, addrs) || b.own.Time < now.Add(-contactLast).Unix() {
-			b.own = group.Contact{Group: id, Node: s.me, Addrs: addrs, Time: now.Unix()}
-			b.ownRaw = b.own.Seal(s.cfg.Key)
-		}
-		raws = append(raws, b.ownRaw)
+		raws = append(raws, s.ownContact(id, addrs))
 		for _, node := range b.latest() {
 			e := b.of[node]
 			if e.raw != nil && node != to && e.at > now.Add(-contactAge).Unix() && len(raws) < maxContacts && s.Member(id, node) {
@@ -140,6 +136,31 @@ func (s *Service) contacts(id group.ID, to ident.NodeID) (raws [][]byte) {
 	})
 	return raws
 }
+
+// ownContact is what this node says of itself to a group. Owner only.
+func (s *Service) ownContact(id group.ID, addrs []group.Address) []byte {
+	b, now := s.open(id), time.Now()
+	if b.ownRaw == nil || !slices.Equal(b.own.Addrs, addrs) || b.own.Time < now.Add(-contactLast).Unix() {
+		b.own = group.Contact{Group: id, Node: s.me, Addrs: addrs, Time: now.Unix()}
+		b.ownRaw = b.own.Seal(s.cfg.Key)
+	}
+	return b.ownRaw
+}
+
+// Contact is the signed word of this node to a group where it is reached, for members to
+// pass on in other ways; nil if it is no member.
+func (s *Service) Contact(id group.ID) (raw []byte) {
+	addrs := fitting(s.cfg.Net.Addrs())
+	s.do(func() {
+		if s.Member(id, s.me) {
+			raw = slices.Clone(s.ownContact(id, addrs))
+		}
+	})
+	return raw
+}
+
+// Hear takes the contact of a member that came in another way. A wrong one is an error.
+func (s *Service) Hear(id group.ID, raw []byte) error { return s.hear(id, [][]byte{raw}) }
 
 // latest are all members in the book, who was connected last first.
 func (b *book) latest() []ident.NodeID {

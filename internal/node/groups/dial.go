@@ -18,11 +18,12 @@ const (
 	dialMost    = 10 * time.Minute
 	dialSoon    = 8 * time.Second // most for one that is missed
 	dialTime    = 20 * time.Second
+	adminWorth  = 500
 )
 
 // Wish is how much a connection to a member is wanted.
 type Wish struct {
-	Worth  int64 // where not all can be had, those of more worth come first
+	Worth  int64 // where not all can be had, those of more worth come first; an admin has adminWorth more
 	Missed bool  // something waits for it: it is tried again soon, however often that failed
 }
 
@@ -116,11 +117,18 @@ func (s *Service) startDials(now time.Time) time.Time {
 	return s.dialAt
 }
 
-func (s *Service) wish(id ident.NodeID) Wish {
-	if s.cfg.Wish == nil {
-		return Wish{}
+func (s *Service) wish(id ident.NodeID) (w Wish) {
+	if s.cfg.Wish != nil {
+		w = s.cfg.Wish(id)
 	}
-	return s.cfg.Wish(id)
+	shown := s.look()
+	for _, g := range shown.shared[id] {
+		if p, _ := shown.in(g, id); p.Rights == group.Admin {
+			w.Worth += adminWorth
+			break
+		}
+	}
+	return w
 }
 
 // due are the members that may be dialled now; it notes when the next may be.

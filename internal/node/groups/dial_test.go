@@ -89,7 +89,11 @@ func TestEnoughMembers(t *testing.T) {
 		var notes []note
 		if err := a.edit("home", func(g *group.Group) (change, error) {
 			for _, h := range others {
-				raw, err := g.Admit(a.cfg.Key, h.id, "member", group.Member, 0)
+				rights := group.Member
+				if h == others[len(others)-1] {
+					rights = group.Admin
+				}
+				raw, err := g.Admit(a.cfg.Key, h.id, "member", rights, 0)
 				if err != nil {
 					return change{}, err
 				}
@@ -104,8 +108,14 @@ func TestEnoughMembers(t *testing.T) {
 		}
 		a.do(func() { a.learn(id, notes) })
 		<-time.After(10 * time.Minute)
-		if d, _ := a.Show("home"); d.Online != wantMembers {
+		d, _ := a.Show("home")
+		if d.Online != wantMembers {
 			t.Errorf("%d are connected", d.Online)
+		}
+		for _, m := range d.Members {
+			if m.Node == others[len(others)-1].id && !m.Online {
+				t.Error("the admin is not")
+			}
 		}
 	})
 }

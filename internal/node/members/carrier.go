@@ -45,6 +45,10 @@ func (c carrier) Connect(ctx context.Context, id ident.NodeID, addrs []group.Add
 	if !c.s.groups.Known(id) && !c.s.join(id) {
 		return overlay.ErrStranger
 	}
+	if len(addrs) == 0 {
+		c.s.seekContact(ctx, id)
+		addrs = c.s.groups.Where(id)
+	}
 	return c.s.host.Connect(ctx, id, addrs)
 }
 

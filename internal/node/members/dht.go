@@ -40,7 +40,11 @@ type groupDHT struct {
 	name    string
 	locator *dht.Locator
 	stop    context.CancelFunc
-	large   bool // it is told of shares; guarded by dhts.mu
+
+	// Guarded by dhts.mu.
+	large   bool       // it is told of shares, and where members are
+	contact *krpc.Item // this node's, held there
+	release func()
 }
 
 // GroupDHT is how a group's own DHT does.
@@ -96,6 +100,7 @@ func (d *dhts) follow() {
 		}
 	}
 	d.mu.Unlock()
+	d.publish()
 	d.pipes.recheck()
 	for _, at := range fresh {
 		for _, id := range d.s.connected() {
@@ -131,6 +136,10 @@ func (d *dhts) grow(at *groupDHT, members int) {
 		return
 	}
 	at.large = large
+	if !large && at.release != nil {
+		at.release()
+		at.contact, at.release = nil, nil
+	}
 	for _, o := range d.offers {
 		if large {
 			at.locator.Offer(o)
@@ -156,6 +165,13 @@ func (d *dhts) get(g group.ID) *groupDHT {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.of[g]
+}
+
+// isLarge tells that a group's DHT is in use.
+func (d *dhts) isLarge(at *groupDHT) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return at.large
 }
 
 // Name implements locate.Kind.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"shoal/internal/core/group"
+	"shoal/internal/core/kad/krpc"
 )
 
 func small(c *Config) { c.fromMembers = 2 }
@@ -112,5 +113,34 @@ func TestPace(t *testing.T) {
 	cancel()
 	if p.have = -1e9; p.wait(ctx) {
 		t.Error("waits beyond the end")
+	}
+}
+
+// Where a member is reached is found in the DHT of a large group, under its own signature.
+func TestContactInDHT(t *testing.T) {
+	all, g := cast(t, 3, small)
+	b, c := all[1], all[2]
+	within(t, patience, "all in the DHT", func() bool { d := c.DHTs(); return len(d) == 1 && d[0].Nodes == 2 })
+	var got group.Contact
+	within(t, patience, "the contact", func() bool {
+		it, _, err := c.dhts.get(g).Get(soon(t), krpc.MutableTarget(b.id(), []byte("shoal/addr")), []byte("shoal/addr"))
+		if err != nil || it == nil {
+			return false
+		}
+		raw, ok := contactOf(it)
+		if got, err = group.ParseContact(raw); !ok || err != nil {
+			t.Fatalf("%q, %v", it.Value, err)
+		}
+		return true
+	})
+	if got.Node != b.id() || got.Group != g || len(got.Addrs) == 0 || got.Addrs[0].At != b.at {
+		t.Errorf("%+v", got)
+	}
+	c.seekContact(soon(t), b.id())
+	if at := c.Groups().Where(b.id()); len(at) == 0 || at[0].At != b.at {
+		t.Errorf("%v", at)
+	}
+	if _, ok := contactItem(c.key(), b.Groups().Contact(g)); ok {
+		t.Error("signed another's contact")
 	}
 }

@@ -90,6 +90,7 @@ type keeper struct {
 	s       *Service
 	addrs   []group.Address // of this node, when last looked
 	sample  time.Time
+	publish time.Time
 	drop    time.Time // when to drop who is known no more; zero: nobody is
 	promote time.Time // when to end connections of guests who are members
 	tries   int
@@ -202,6 +203,7 @@ func (k *keeper) moved() {
 	before := k.addrs
 	k.addrs = now
 	k.s.groups.AddrsChanged()
+	k.s.dhts.publish()
 	if slices.ContainsFunc(now, func(a group.Address) bool { return a.Via.IsZero() && !slices.Contains(before, a) }) {
 		k.s.groups.Seek()
 	}
@@ -235,6 +237,10 @@ func (k *keeper) tend(now time.Time) time.Time {
 	if !now.Before(k.sample) {
 		k.sample = now.Add(sampleEvery)
 		k.look()
+		if now.After(k.publish) {
+			k.publish = now.Add(contactAgain)
+			s.dhts.publish()
+		}
 		earlier(k.sample)
 		next = k.sample
 	}

@@ -269,6 +269,43 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 }
 
+// Two that a relay brought together are told when they reach each other straight, and then
+// new sessions go straight.
+func TestDirect(t *testing.T) {
+	a, b, _ := over(t, overlay.Relay)
+	a.echo()
+	via := ""
+	within(t, patience, "a session through the relay", func() bool {
+		c, err := b.Dial(soon(t), a.id().Addr())
+		if err != nil {
+			return false
+		}
+		defer c.Close()
+		via, _ = c.(*overlay.Stream).Via()
+		return true
+	})
+	if via != overlay.Relay {
+		t.Fatalf("by %s", via)
+	}
+	for _, n := range []*node{a, b} {
+		n.mu.Lock()
+		clear(n.refuse)
+		n.mu.Unlock()
+	}
+	if e := b.wait("a straight way", func(e Event) bool { return e.Kind == Direct }); e.Peer != a.id() || e.Addr != a.id().Addr() {
+		t.Errorf("%+v", e)
+	}
+	c := b.dial(a)
+	say(t, c, "straight")
+	if via, _ := c.(*overlay.Stream).Via(); via == overlay.Relay {
+		t.Error("a new session through the relay")
+	}
+	p := b.peerOf(a.id())
+	if !p.Direct || p.Why != "" {
+		t.Errorf("%+v", p)
+	}
+}
+
 // A node that was let in while it was reached through nobody's relay gets rid of its
 // connection as a guest at both, and is a member to the relay soon.
 func TestGuestBecomesMember(t *testing.T) {
