@@ -332,6 +332,9 @@ func (n *Node) Create(ctx context.Context, r api.CreateRequest, progress func(ap
 		return api.Created{}, err
 	}
 	version := metainfo.Hybrid
+	if len(r.Groups) > 0 {
+		version = metainfo.V2 // no old client will ever see it
+	}
 	if r.Format != "" {
 		v, err := metainfo.ParseVersion(r.Format)
 		if err != nil {
