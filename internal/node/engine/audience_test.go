@@ -111,10 +111,22 @@ func TestMembersFetch(t *testing.T) {
 	homes, dir := []string{t.TempDir(), t.TempDir()}, t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		w, k := &network{delay: time.Millisecond}, &club{}
-		a, b := w.resident(t, homes[0], k, 1), w.resident(t, homes[1], k, 2)
+		scope := func(c *Config) { // addresses of the overlay are in no scope, and none is asked
+			c.Allow = func(a netip.AddrPort, _ swarmSource) error { return c.AllowIncoming(a) }
+			c.AllowIncoming = func(a netip.AddrPort) error {
+				if !a.Addr().Is4() {
+					return errFull
+				}
+				return nil
+			}
+		}
+		a, b := w.resident(t, homes[0], k, 1, scope), w.resident(t, homes[1], k, 2, scope)
 		defer w.close(a.node, b.node)
 		k.set(family, true, a, b)
 		a.offer(x, family)
+		if l := a.Listening(); len(l) != 1 || l[0] != a.plain.at {
+			t.Errorf("others are told that it listens at %v", l)
+		}
 		st, err := a.Status(x.meta.Hash.ID())
 		if err != nil || len(st.Groups) != 1 || st.Groups[0] != family || !strings.Contains(st.Link, "x.group=01000") {
 			t.Fatalf("%+v, %v", st, err)
@@ -339,4 +351,103 @@ func (h *host) greet(t *testing.T, to netip.AddrPort, name [20]byte, id wire.Pee
 		t.Fatal(err)
 	}
 	return &rawPeer{t: t, nc: nc, theirs: theirs}
+}
+
+// TestGreetings: a TCP peer is told where it can dial and what its own address is; over the
+// overlay both are names that are nobody's business.
+func TestGreetings(t *testing.T) {
+	x := make1(t, testPiece, store.CreateOptions{Version: metainfo.V2})
+	home := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := &network{delay: time.Millisecond}
+		a := w.resident(t, home, &club{}, 1)
+		defer w.close(a.node)
+		a.offer(x)
+		for _, c := range []struct {
+			from string
+			to   netip.AddrPort
+			port uint16
+			ip   netip.Addr
+		}{
+			{"10.0.0.9:1", a.plain.at, a.plain.at.Port(), netip.MustParseAddr("10.0.0.9")},
+			{overlayAddr(2).String(), a.overlay.at, 0, netip.Addr{}},
+		} {
+			p := w.host(c.from).greet(t, c.to, x.meta.Hash.V2Short(), wire.PeerID{c.from[0]}, 0)
+			_, payload, _ := p.next(wire.Extended)
+			_, body, err := wire.ParseExtended(payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, err := wire.ParseExtHandshake(body)
+			if err != nil || h.Port != c.port || h.YourIP != c.ip {
+				t.Errorf("%s is told %+v, %v", c.from, h, err)
+			}
+		}
+	})
+}
+
+// TestRemovedAtTheDoor: who is removed while hands are shaken does not come in.
+func TestRemovedAtTheDoor(t *testing.T) {
+	x := make1(t, testPiece, store.CreateOptions{Version: metainfo.V2})
+	home := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := &network{delay: time.Millisecond}
+		asked := 0
+		a := w.resident(t, home, &club{}, 1, func(c *Config) {
+			c.Member = func(group.ID, netip.Addr) bool { asked++; return asked == 1 }
+		})
+		defer w.close(a.node)
+		a.offer(x, family)
+		p := w.host(overlayAddr(2).String()).greet(t, a.overlay.at, x.meta.Hash.V2Short(), wire.PeerID{1}, 0)
+		if n, err := p.nc.Read(make([]byte, 1)); n > 0 || err == nil || a.Conns() != 0 {
+			t.Errorf("it was told something; %d connections", a.Conns())
+		}
+	})
+}
+
+// TestNothingTakenOfRemoved: what is on its way in from who is removed just now is not taken.
+func TestNothingTakenOfRemoved(t *testing.T) {
+	x := make1(t, testPiece, store.CreateOptions{Version: metainfo.V2})
+	for _, removed := range []bool{false, true} {
+		home, dir := t.TempDir(), t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			w, k := &network{delay: time.Millisecond}, &club{}
+			b := w.resident(t, home, k, 1)
+			defer w.close(b.node)
+			evil := w.host(overlayAddr(2).String())
+			defer evil.Close()
+			k.set(family, true, &resident{overlay: evil})
+			gate, sent := make(chan struct{}), make(chan struct{})
+			evil.stranger(t, x.meta.Hash.V2Short(), "-XX0000-000000000001", func(p *rawPeer) {
+				if _, err := p.nc.Write(wire.AppendState(wire.AppendState(nil, wire.HaveAll), wire.Unchoke)); err != nil {
+					return
+				}
+				_, body, ok := p.next(wire.Request)
+				q, err := wire.ParseRequest(body)
+				if !ok || err != nil {
+					return
+				}
+				s := b.running()[0]
+				go s.call(func() { <-gate }) // the loop is busy while the block comes
+				synctest.Wait()
+				block := make([]byte, q.Length)
+				_, _ = p.nc.Write(append(wire.PieceHeader{Piece: q.Piece, Begin: q.Begin, DataLen: len(block)}.Append(nil), block...))
+				close(sent)
+				p.next()
+			})
+			b.fetch(Spec{Meta: x.meta, Dir: dir, Groups: []group.ID{family}, Peers: []string{evil.at.String()}})
+			<-sent
+			<-time.After(100 * time.Millisecond) // it waits for the loop
+			if removed {
+				k.set(family, false, &resident{overlay: evil})
+				go b.Recheck()
+				synctest.Wait()
+			}
+			close(gate)
+			<-time.After(time.Second)
+			if down, _ := b.Payload(); (down == 0) != removed {
+				t.Errorf("removed=%t: %d bytes were taken", removed, down)
+			}
+		})
+	}
 }

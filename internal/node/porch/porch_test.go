@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"shoal/internal/core/ident"
 	"shoal/internal/core/metainfo"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/link"
@@ -132,3 +133,54 @@ func TestIncomingOfNone(t *testing.T) {
 		t.Errorf("not let go: %v", err)
 	}
 }
+
+// place is a connection with addresses.
+type place struct {
+	net.Conn
+	local, remote netip.AddrPort
+}
+
+func (p place) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(p.local) }
+func (p place) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(p.remote) }
+
+// roads leads a house's dials to a connection with such addresses.
+type roads struct {
+	house
+	local, remote netip.AddrPort
+}
+
+func (r *roads) Connect(context.Context, netip.AddrPort) (net.Conn, error) {
+	near, far := net.Pipe()
+	go func() {
+		_, _ = far.Read(make([]byte, 1))
+		far.Close()
+	}()
+	return place{near, r.local, r.remote}, nil
+}
+
+// TestDialProves: who is dialled by an overlay address is told nothing unless the overlay
+// says that it is there, and TCP does not dial such addresses at all.
+func TestDialProves(t *testing.T) {
+	one, other, plain := overlay(1), overlay(2), netip.MustParseAddrPort("192.0.2.1:1")
+	for _, c := range []struct {
+		to, local, remote netip.AddrPort
+		want              bool
+	}{
+		{one, other, one, true},
+		{one, other, other, false},
+		{one, plain, one, false},
+		{one, plain, plain, false},
+		{plain, plain, plain, true},
+		{plain, other, one, false},
+	} {
+		r := &roads{house: *newHouse(metainfo.V2), local: c.local, remote: c.remote}
+		if _, _, err := New(r, wire.PeerID{}, 1).Dial(t.Context(), r.hash, 0, c.to); errors.Is(err, ErrOverlay) == c.want {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	if _, err := TCP(nil)(t.Context(), one); !errors.Is(err, ErrOverlay) {
+		t.Errorf("TCP dials it: %v", err)
+	}
+}
+
+func overlay(n byte) netip.AddrPort { return ident.NewKey([ident.SeedSize]byte{n}).ID().Addr() }
