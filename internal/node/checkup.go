@@ -17,7 +17,7 @@ const patience = 8 * time.Second
 func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 	c := &n.opts.Config
 	f := doctor.Look(ctx, doctor.Place{Dir: n.opts.Home.Dir, Key: n.opts.Home.Path(KeyFile), Reserve: c.Disk.Reserve.Bytes,
-		Want: uint64(c.Network.Connections + c.Network.HalfOpen + c.Disk.OpenFiles + 100)})
+		Want: c.WantsFiles()})
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -33,7 +33,7 @@ func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 func (n *Node) settle(ctx context.Context) {
 	ctx, cancel := context.WithDeadline(ctx, n.started.Add(patience))
 	defer cancel()
-	_ = n.net.Members().Ready(ctx) // an error is one of the facts
+	_ = n.net.Members().Ready(ctx) // lookAround tells of an error
 	if d := n.net.DHT(); d != nil && n.opts.Config.Network.Scope == Internet {
 		select {
 		case <-d.Ready():
@@ -58,18 +58,27 @@ func (n *Node) lookAround(f *doctor.Facts) {
 	f.Mapping.Enabled, f.DHT.Enabled = c.MapPort, c.DHT
 	if d := n.net.DHT(); d != nil {
 		k := d.Counted()
-		f.DHT.Nodes, f.DHT.Size, f.DHT.Asked, f.DHT.Answers = d.Health().Good, int64(d.Size()), k.Asked, k.Asked-k.Lost
+		f.DHT.Nodes, f.DHT.Size, f.DHT.Asked = d.Health().Good, int64(d.Size()), k.Asked
+		select {
+		case <-d.Ready():
+			f.DHT.Answers = k.Asked - k.Lost
+		default: // what is under way is not lost yet
+		}
 		f.UDP.Asked, f.UDP.Answered = f.DHT.Asked, f.DHT.Answers
 	}
 	list := n.contacts()
 	r := n.reachOf(list)
 	f.Reach = doctor.Reach{Open: r.Open, External: c.ExternalAddrs(n.net.Port()), Public: publicAddrs()}
-	if host := n.host(); host != nil {
+	host := n.host()
+	if host == nil {
+		f.UDP.Closed = "the overlay has not come up"
+	} else {
 		h := host.Reach()
 		f.Reach.At, f.Reach.NotAt, f.Reach.Seen = h.Reachable, h.Unreachable, h.Seen
 		if f.Mapping.Mapped = h.Mapped; len(h.Mapped) > 0 {
-			f.Mapping.By = "UPnP or NAT-PMP"
+			f.Mapping.By = mappedBy
 		}
+		f.Mapping.Router = h.Router
 		f.Relays.Used, f.Relays.Budget = host.RelayUsed()
 		for id, why := range h.Refusals {
 			f.Relays.Refused = append(f.Relays.Refused, nameOf(list, id.String())+": "+why)
@@ -81,7 +90,7 @@ func (n *Node) lookAround(f *doctor.Facts) {
 	groups, _ := n.groups.List() // an error: there are none any more
 	f.Members = doctor.Members{Groups: len(groups), Total: len(list)}
 	for i := range list {
-		n.countMember(&f.Members, &list[i])
+		countMember(f, &list[i])
 	}
 	for _, a := range f.Reach.Public {
 		if a.Is6() {
@@ -95,15 +104,19 @@ func (n *Node) lookAround(f *doctor.Facts) {
 }
 
 // countMember adds a member to the facts.
-func (n *Node) countMember(f *doctor.Members, c *api.Contact) {
+func countMember(f *doctor.Facts, c *api.Contact) {
 	if c.Connected {
-		f.Online++
+		f.Members.Online++
+		at, err := netip.ParseAddrPort(c.Address)
+		f.IPv6.Answered = f.IPv6.Answered || err == nil && at.Addr().Is6() && c.How != api.HowRelay
 	}
-	if c.How == api.HowRelay {
-		f.Relayed++
-	}
-	if c.Why == refuses {
-		f.Refuse = append(f.Refuse, c.Name)
+	switch {
+	case c.How == api.HowRelay:
+		f.Members.Relayed++
+	case c.How == api.HowQUIC:
+		f.UDP.Members++
+	case c.Why == refuses:
+		f.Members.Refuse = append(f.Members.Refuse, c.Name)
 	}
 }
 

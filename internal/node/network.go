@@ -65,6 +65,7 @@ func (n *Node) startNetwork() error {
 	}
 	events, end := n.groups.Watch()
 	n.nameGroups()
+	n.engine.Recheck() // what happened before Watch
 	n.watched = make(chan struct{})
 	go n.watch(events, end)
 	return nil

@@ -294,19 +294,15 @@ func (n *Node) reachOf(list []api.Contact) *api.Reach {
 		return out
 	}
 	r := host.Reach()
-	out.Reachable, out.Unreachable, out.Seen = texts(r.Reachable), texts(r.Unreachable), texts(r.Seen)
+	out.Reachable, out.Unreachable, out.Seen, out.Mapped = texts(r.Reachable), texts(r.Unreachable), texts(r.Seen), texts(r.Mapped)
+	if len(r.Mapped) > 0 {
+		out.MappedBy = mappedBy
+	}
 	switch {
 	case len(r.Reachable) > 0:
 		out.Open = api.OpenYes
 	case len(r.Unreachable) > 0:
 		out.Open = api.OpenNo
-	}
-	for i := range list {
-		if list[i].Connected && list[i].Incoming && list[i].How != api.HowRelay && n.opts.Config.Network.Scope == Internet {
-			if a, err := netip.ParseAddrPort(list[i].Address); err == nil && n.opts.Config.Network.Scope.Allow(a) == nil {
-				out.Open = api.OpenYes // it came by itself, from outside
-			}
-		}
 	}
 	for _, id := range r.Relays {
 		ref := api.NodeRef{NodeID: id.String()}
@@ -319,6 +315,9 @@ func (n *Node) reachOf(list []api.Contact) *api.Reach {
 	}
 	return out
 }
+
+// mappedBy is how routers are asked; which of both it was libp2p does not tell.
+const mappedBy = "upnp or nat-pmp"
 
 func texts(addrs []netip.AddrPort) (list []string) {
 	for _, a := range addrs {
@@ -345,7 +344,7 @@ func (n *Node) dhtOf() *api.DHTStatus {
 
 // locators tells what each way to find peers cost and brought, all shares together.
 func (n *Node) locators() []api.LocatorStatus {
-	list := locatorsOf(n.yields())
+	list := locatorsOf(n.engine.Yields())
 	if n.net == nil {
 		return list
 	}
@@ -368,19 +367,4 @@ func locatorsOf(yields []locate.Yield) (list []api.LocatorStatus) {
 		list = append(list, api.LocatorStatus{Name: cmp.Or(locatorNames[y.Source], y.Source.String()), Found: y.Found, Dialled: y.Dialled, Connected: y.Connected, Useful: y.Bytes})
 	}
 	return list
-}
-
-// yields are those of all shares, by source.
-func (n *Node) yields() (sum []locate.Yield) {
-	for _, st := range n.engine.List() {
-		for _, y := range st.Yield {
-			i := slices.IndexFunc(sum, func(s locate.Yield) bool { return s.Source == y.Source })
-			if i < 0 {
-				sum = append(sum, y)
-				continue
-			}
-			sum[i].Found, sum[i].Dialled, sum[i].Connected, sum[i].Bytes = sum[i].Found+y.Found, sum[i].Dialled+y.Dialled, sum[i].Connected+y.Connected, sum[i].Bytes+y.Bytes
-		}
-	}
-	return sum
 }

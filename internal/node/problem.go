@@ -56,6 +56,7 @@ var kinds = []struct {
 	{engine.ErrNotReady, api.Unavailable, "try again when its description has come and its files were looked at"},
 	{engine.ErrNoLayers, api.Unavailable, "they come from a connected peer after those of the selection; `shoal get` without --select fetches all"},
 	{engine.ErrNoMatch, api.NotFound, "`shoal show` lists its files"},
+	{engine.ErrAudience, api.Exists, "remove it first with `shoal rm`, which leaves its files"},
 	{engine.ErrElsewhere, api.Exists, "remove it first, or use that folder"},
 	{engine.ErrInPlace, api.Refused, "leave --data out"},
 	{engine.ErrRefusedMeta, api.BadData, "the share itself is wrong: ask whoever made it"},

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -222,28 +224,69 @@ func (h *Host) Stop(name string) {
 	h.hall.mu.Unlock()
 }
 
-// reason shortens libp2p's errors, which tell of every address on a line of its own: the
-// causes alone, each once.
+// reason is an error of libp2p in words for people, which tells of every address on a line of
+// its own: what became of each way, and where that was so.
 func reason(err error) string {
 	var d *swarm.DialError
 	if !errors.As(err, &d) {
-		return strings.Join(strings.Fields(err.Error()), " ")
+		return plain(err)
 	}
 	var causes []string
-	add := func(e error) {
-		text := strings.Join(strings.Fields(e.Error()), " ")
-		for _, c := range causes {
-			if c == text {
-				return
-			}
+	where := make(map[string][]string)
+	add := func(cause, at string) {
+		if !slices.Contains(causes, cause) {
+			causes = append(causes, cause)
 		}
-		causes = append(causes, text)
+		if at != "" && !slices.Contains(where[cause], at) {
+			where[cause] = append(where[cause], at)
+		}
 	}
 	if d.Cause != nil && (len(d.DialErrors) == 0 || !errors.Is(d.Cause, swarm.ErrAllDialsFailed)) {
-		add(d.Cause)
+		add(plain(d.Cause), "")
 	}
 	for _, t := range d.DialErrors {
-		add(fmt.Errorf("%s: %w", t.Address, t.Cause))
+		at := ""
+		if w, ok := parse(t.Address); ok {
+			at = w.at.String()
+			if w.relay {
+				at = "the relay at " + at
+			}
+		}
+		add(plain(t.Cause), at)
 	}
-	return strings.Join(causes[:min(len(causes), 4)], "; ")
+	var parts []string
+	for _, c := range causes[:min(len(causes), 4)] {
+		if at := where[c]; len(at) > 0 {
+			c += " (" + strings.Join(at[:min(len(at), 3)], ", ") + ")"
+		}
+		parts = append(parts, c)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// plain is the cause of an error in a few words.
+func plain(err error) string {
+	for _, k := range plainly {
+		if errors.Is(err, k.is) {
+			return k.text
+		}
+	}
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+// plainly has words for what people meet most.
+var plainly = []struct {
+	is   error
+	text string
+}{
+	{syscall.ECONNREFUSED, "nothing listens there"},
+	{syscall.EHOSTUNREACH, "no route leads there"},
+	{syscall.ENETUNREACH, "no route leads there"},
+	{syscall.ETIMEDOUT, "no answer in time"},
+	{context.DeadlineExceeded, "no answer in time"},
+	{os.ErrDeadlineExceeded, "no answer in time"},
+	{swarm.ErrNoAddresses, "no address of it is known"},
+	{swarm.ErrNoGoodAddresses, "none of its known addresses can be used from here"},
+	{swarm.ErrGaterDisallowedConnection, "not allowed in this scope"},
+	{swarm.ErrDialBackoff, "it was tried a moment ago"},
 }
