@@ -24,7 +24,7 @@ func TestDoctorWhereNoNodeStarts(t *testing.T) {
 	}
 	doctor := func(args ...string) (int, string, string) {
 		var out, errs bytes.Buffer
-		code := cli.Main(cli.Env{Program: p, Groups: true, Args: append([]string{"doctor", "--home", home}, args...), Stdin: strings.NewReader(""),
+		code := cli.Main(cli.Env{Program: p, Args: append([]string{"doctor", "--home", home}, args...), Stdin: strings.NewReader(""),
 			Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "" }, Signals: nil, Exit: func(int) {}})
 		return code, out.String(), errs.String()
 	}

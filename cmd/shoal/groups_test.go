@@ -56,7 +56,7 @@ func TestGroupsWhereNoNodeRuns(t *testing.T) {
 			}
 			out := pressing{when: tc.ctrlC, signals: make(chan os.Signal, 1)}
 			var errs bytes.Buffer
-			code := cli.Main(cli.Env{Program: programOf(func() *fakenode.Node { return n }), Groups: true,
+			code := cli.Main(cli.Env{Program: programOf(func() *fakenode.Node { return n }),
 				Args:  append([]string{"--home", t.TempDir()}, strings.Fields(tc.args)...),
 				Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "" }, Signals: out.signals, Exit: func(int) {}})
 			if code != tc.code || !strings.HasPrefix(out.String(), tc.out) || !strings.Contains(errs.String(), tc.errs) {

@@ -28,6 +28,6 @@ func main() {
 func world(p cli.Program, signals <-chan os.Signal) cli.Env {
 	return cli.Env{
 		Program: p, Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Signals: signals, Exit: os.Exit, Groups: true,
+		Getenv: os.Getenv, Signals: signals, Exit: os.Exit,
 	}
 }

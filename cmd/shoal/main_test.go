@@ -15,8 +15,8 @@ import (
 	"shoal/internal/node"
 )
 
-// asProgram makes the test binary be the program: "fake" over a fake node, "groups" so with
-// the commands about groups, "real" as it is.
+// asProgram makes the test binary be the program: "fake" over a fake node, "real" as
+// it is.
 const asProgram = "SHOAL_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -29,7 +29,6 @@ func TestMain(m *testing.M) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	e := world(fakeProgram(), signals)
-	e.Groups = e.Groups || os.Getenv(asProgram) == "groups"
 	e.Patience, _ = time.ParseDuration(os.Getenv("SHOAL_TEST_PATIENCE"))
 	os.Exit(cli.Main(e))
 }

@@ -50,9 +50,6 @@ func TestTranscripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := newStage(t)
-			if strings.HasPrefix(filepath.Base(file), "group") {
-				s.as = "groups"
-			}
 			got := s.play(string(text))
 			if *rewrite {
 				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {

@@ -87,8 +87,6 @@ type Env struct {
 	Getenv  func(string) string
 	Signals <-chan os.Signal // the first ends a command cleanly, the second calls Exit
 	Exit    func(code int)
-	// Groups says that the nodes of Program have groups, so that there are commands for them.
-	Groups bool
 	// Patience is when get says that nobody has it; 0: after 30 s.
 	Patience time.Duration
 }

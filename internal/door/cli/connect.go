@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli/view"
 )
 
 func (a *app) connect() *cobra.Command {
@@ -78,19 +79,19 @@ func (a *app) runConnect(ctx context.Context, s *session, r api.ConnectRequest) 
 		if c.Already {
 			word = "already connected to"
 		}
-		text := word + " " + nodeName(m.NodeID, m.Name) + ": " + reachedHow(*m)
+		text := word + " " + view.Node(m.NodeID, m.Name) + ": " + view.Reached(*m)
 		if m.Address != "" {
 			text += ", " + api.Safe(m.Address)
 		}
 		if m.RTT > 0 {
-			text += ", round trip " + formatTrip(m.RTT)
+			text += ", round trip " + view.Trip(m.RTT)
 		}
 		a.line("%s", text)
-		if why := whyNot(*m); why != "" {
+		if why := view.WhyNot(*m); why != "" {
 			a.line("%s", why)
 		}
 	case c.DHT:
-		a.line("a node of the public DHT answers at %s, round trip %s; no member of this node's groups does", api.Safe(c.Address), formatTrip(c.RTT))
+		a.line("a node of the public DHT answers at %s, round trip %s; no member of this node's groups does", api.Safe(c.Address), view.Trip(c.RTT))
 	}
 	if s.mine() {
 		a.out.Say("the node of this command ends now, and the connection with it; `shoal up` runs one that stays")

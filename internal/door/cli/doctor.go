@@ -72,7 +72,7 @@ func (a *app) showFindings(list []api.Finding) error {
 		}
 	}
 	if !a.global.json {
-		a.writeFindings(list)
+		a.page().Findings(list)
 	}
 	checks := term.Count(len(list), "check")
 	if len(worst) > 0 {
@@ -84,36 +84,6 @@ func (a *app) showFindings(list []api.Finding) error {
 		a.out.Say("%s, nothing is bad%s", checks, aside(n[api.VerdictWarn], n[api.VerdictSkipped]))
 	}
 	return nil
-}
-
-// writeFindings writes one paragraph for each finding; what was skipped for the same reason
-// stands together.
-func (a *app) writeFindings(list []api.Finding) {
-	width := 0
-	skipped := map[string][]string{}
-	for _, f := range list {
-		width = max(width, term.Width(f.Check))
-		if f.Verdict == api.VerdictSkipped {
-			skipped[f.What] = append(skipped[f.What], api.Safe(f.Check))
-		}
-	}
-	indent := strings.Repeat(" ", 7+2+width+2)
-	for _, f := range list {
-		what := api.Safe(f.What)
-		if same := skipped[f.What]; f.Verdict == api.VerdictSkipped && len(same) > 1 {
-			if same[0] != api.Safe(f.Check) {
-				continue
-			}
-			what += "; nor " + strings.Join(same[1:], ", ")
-		}
-		a.line("%-7s  %-*s  %s", f.Verdict, width, api.Safe(f.Check), what)
-		if f.Means != "" {
-			a.line("%s%s", indent, api.Safe(f.Means))
-		}
-		if f.Do != "" {
-			a.line("%sdo: %s", indent, api.Safe(f.Do))
-		}
-	}
 }
 
 // aside counts what is neither good nor bad.

@@ -13,6 +13,7 @@ import (
 
 	"shoal/internal/door/api"
 	"shoal/internal/door/cli/term"
+	"shoal/internal/door/cli/view"
 )
 
 // getFlags are the flags of `get`.
@@ -208,7 +209,7 @@ func (g *download) unfinished(ctx context.Context, s *session, err error) error 
 	subject := sh.Name
 	rest := "run the same command to go on"
 	if !s.mine() && sh.InfoHash != "" {
-		rest = "the download goes on in the node; `shoal rm " + short(sh.InfoHash) + "` stops it"
+		rest = "the download goes on in the node; `shoal rm " + view.Short(sh.InfoHash) + "` stops it"
 	}
 	if cause == errTimeout {
 		reason := "it is not complete in time"
@@ -332,11 +333,9 @@ func (g *download) nobody() {
 	if s.Candidates > 0 {
 		text = "nobody has it yet, " + term.Count(s.Candidates, "known address") + "; still trying"
 	}
-	switch {
-	case len(s.Groups) > 0:
+	text += " (`shoal doctor` tells what may stand in the way)"
+	if len(s.Groups) > 0 {
 		text = "no member who has it is connected; still trying (`shoal peers` tells who is, and why not)"
-	case g.Groups:
-		text += " (`shoal doctor` tells what may stand in the way)"
 	}
 	if g.global.json {
 		g.print(&api.Notice{Head: api.Head{Event: api.EventNotice, InfoHash: s.InfoHash}, Code: "nobody", Text: text})
@@ -357,7 +356,7 @@ func (g *download) done(d *api.Done) {
 	g.line("%s", api.Safe(d.Path))
 	text := api.FormatSize(d.Bytes) + " verified"
 	if d.Seconds > 0 && len(d.Peers) > 0 {
-		text += " in " + formatSeconds(d.Seconds) + " (" + api.Rate(float64(d.Bytes)/d.Seconds).String() + ")"
+		text += " in " + view.Seconds(d.Seconds) + " (" + api.Rate(float64(d.Bytes)/d.Seconds).String() + ")"
 	}
 	if len(d.Peers) > 0 {
 		text += ", from " + term.Count(len(d.Peers), "peer")

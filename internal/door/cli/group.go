@@ -8,16 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli/view"
 )
-
-// groupPeople are the commands about groups of nodes in `shoal help`.
-const groupPeople = "people"
-
-// addGroups adds the commands about groups, for a program whose node has them.
-func (a *app) addGroups(root *cobra.Command) {
-	root.AddGroup(&cobra.Group{ID: groupPeople, Title: "Groups of nodes:"})
-	root.AddCommand(a.group(), a.invite(), a.join(), a.id(), a.peers(), a.connect(), a.doctor())
-}
 
 func (a *app) group() *cobra.Command {
 	c := &cobra.Command{
@@ -79,53 +71,16 @@ func (a *app) atRunning(ask func(context.Context, *api.Client)) {
 	}
 }
 
-// nodeTail is how much of the end of a NodeID people are shown: all begin alike.
-const nodeTail = 8
-
-// nodeName is a node for people: what it calls itself, and the end of its NodeID.
-func nodeName(id, name string) string {
-	tail := "…" + api.Safe(id[max(len(id)-nodeTail, 0):])
-	if name == "" {
-		return tail
-	}
-	return api.Safe(name) + " (" + tail + ")"
-}
-
 // tellGroup shows an event of groups; others it passes over.
 func (a *app) tellGroup(e api.Event) {
-	var text string
-	switch e := e.(type) {
-	case *api.GroupEvent:
-		switch {
-		case e.Event == api.EventGroupJoined:
-			text = "this node is a member of " + api.Safe(e.Name)
-		case e.Removed:
-			text = "this node was removed from " + api.Safe(e.Name)
-		default:
-			text = "this node left " + api.Safe(e.Name)
-		}
-	case *api.MemberEvent:
-		text = nodeName(e.NodeID, e.NodeName)
-		switch {
-		case e.Event == api.EventMemberRemoved:
-			text += " is no member of " + api.Safe(e.Name) + " any more"
-		case e.Code != "":
-			text += " joined " + api.Safe(e.Name) + " by a ticket of this node; code " + api.Safe(e.Code) + ": " + compareAloud
-		default:
-			text += " joined " + api.Safe(e.Name)
-		}
-	default:
-		return
-	}
-	if a.global.json {
+	switch text := view.GroupEvent(e); {
+	case text == "":
+	case a.global.json:
 		a.print(e)
-		return
+	default:
+		a.out.Say("%s", text)
 	}
-	a.out.Say("%s", text)
 }
-
-// compareAloud is what a code is for.
-const compareAloud = "compare it aloud, both sides see the same unless somebody stands between"
 
 // How long a node that this command runs waits to meet a member, and goes on so that what
 // it has to say arrives.

@@ -2,12 +2,8 @@ package cli
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/spf13/cobra"
-
-	"shoal/internal/door/api"
-	"shoal/internal/door/cli/term"
 )
 
 func (a *app) groupLs() *cobra.Command {
@@ -35,20 +31,8 @@ func (a *app) groupLs() *cobra.Command {
 				a.out.Say("this node is in no group; `shoal group new NAME` founds one, `shoal join TICKET` joins one")
 				return nil
 			}
-			t := &term.Table{Head: []string{"NAME", "MEMBERS", "ONLINE", "RIGHTS", "TICKETS", "ID"},
-				Right: map[int]bool{1: true, 2: true, 4: true}, Cut: map[int]int{0: 40}, Width: a.columns()}
-			for _, g := range list {
-				t.Add(api.Safe(g.Name), strconv.Itoa(g.Members), strconv.Itoa(g.Online), rightsOf(g.Rights), strconv.Itoa(g.Tickets), short(g.ID))
-			}
-			t.Write(a.Stdout)
+			a.page().Groups(list)
 			return nil
 		})
 	})
-}
-
-func rightsOf(r api.Rights) string {
-	if r == api.RightsNone {
-		return "removed"
-	}
-	return api.Safe(string(r))
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli/view"
 )
 
 func (a *app) groupNew() *cobra.Command {
@@ -25,7 +26,7 @@ func (a *app) groupNew() *cobra.Command {
 				a.print(g)
 				return nil
 			}
-			a.line("%s: a new group, id %s", api.Safe(g.Name), short(g.ID))
+			a.line("%s: a new group, id %s", api.Safe(g.Name), view.Short(g.ID))
 			a.out.Say("`shoal invite` makes a ticket for another node")
 			return nil
 		})

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"shoal/internal/door/api"
+	"shoal/internal/door/cli/view"
 )
 
 // removedMember is the result of `group remove`.
@@ -37,7 +38,7 @@ func (a *app) groupRemove() *cobra.Command {
 			if a.global.json {
 				a.print(removedMember{Group: d.ID, Name: d.Name, Member: m})
 			} else {
-				a.line("removed %s from %s", nodeName(m.NodeID, m.Name), api.Safe(d.Name))
+				a.line("removed %s from %s", view.Node(m.NodeID, m.Name), api.Safe(d.Name))
 			}
 			if d.Members <= 2 {
 				return nil // nobody else is left to hear of it

@@ -11,6 +11,7 @@ import (
 
 	"shoal/internal/door/api"
 	"shoal/internal/door/cli/term"
+	"shoal/internal/door/cli/view"
 )
 
 // inviteFlags are the flags of `invite`.
@@ -114,7 +115,7 @@ func (a *app) showInvitation(inv api.Invitation) {
 	if inv.Rights == api.RightsAdmin {
 		who += ", as admin"
 	}
-	a.out.Say("a ticket to %s for %s, until %s; it is a secret\non the other side: shoal join TICKET", api.Safe(inv.Name), who, formatTime(inv.Expires))
+	a.out.Say("a ticket to %s for %s, until %s; it is a secret\non the other side: shoal join TICKET", api.Safe(inv.Name), who, view.Time(inv.Expires))
 	if len(inv.Addresses) == 0 {
 		a.out.Say("no address is known where others reach this node, so the ticket names none; `shoal doctor` tells why")
 	}

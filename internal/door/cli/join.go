@@ -11,6 +11,7 @@ import (
 
 	"shoal/internal/door/api"
 	"shoal/internal/door/cli/term"
+	"shoal/internal/door/cli/view"
 )
 
 func (a *app) join() *cobra.Command {
@@ -41,7 +42,7 @@ func (a *app) join() *cobra.Command {
 
 func (a *app) runJoin(ctx context.Context, s *session, ticket string, info api.TicketInfo) error {
 	if !a.global.json {
-		a.out.Say("asking %s, who invites to %s until %s", nodeName(info.Inviter, ""), api.Safe(info.Name), formatTime(info.Expires))
+		a.out.Say("asking %s, who invites to %s until %s", view.Node(info.Inviter, ""), api.Safe(info.Name), view.Time(info.Expires))
 	}
 	r, err := s.client.Join(ctx, ticket)
 	if err != nil {
@@ -55,8 +56,8 @@ func (a *app) runJoin(ctx context.Context, s *session, ticket string, info api.T
 		a.line("this node is a member of %s already", api.Safe(r.Name))
 		return nil
 	}
-	a.line("joined %s, id %s, invited by %s", api.Safe(r.Name), short(r.Group), nodeName(r.Inviter, r.InviterName))
-	a.line("code %s: %s", api.Safe(r.Code), compareAloud)
+	a.line("joined %s, id %s, invited by %s", api.Safe(r.Name), view.Short(r.Group), view.Node(r.Inviter, r.InviterName))
+	a.line("code %s: %s", api.Safe(r.Code), view.CompareAloud)
 	if s.mine() {
 		a.out.Say("`shoal up` runs this node, so that members find each other")
 	}

@@ -14,6 +14,7 @@ import (
 
 	"shoal/internal/door/api"
 	"shoal/internal/door/cli/term"
+	"shoal/internal/door/cli/view"
 )
 
 // globalFlags may stand before or after the command.
@@ -28,9 +29,10 @@ type globalFlags struct {
 
 // Groups of commands in `shoal help`.
 const (
-	groupShare = "share"
-	groupLook  = "look"
-	groupNode  = "node"
+	groupShare  = "share"
+	groupLook   = "look"
+	groupPeople = "people"
+	groupNode   = "node"
 )
 
 // root is the tree of commands.
@@ -56,9 +58,7 @@ func (a *app) root() *cobra.Command {
 		PersistentPreRunE: a.before,
 	}
 	root.AddGroup(&cobra.Group{ID: groupShare, Title: "Share and fetch:"}, &cobra.Group{ID: groupLook, Title: "Look after shares:"})
-	if a.Groups {
-		a.addGroups(root)
-	}
+	root.AddGroup(&cobra.Group{ID: groupPeople, Title: "Groups of nodes:"})
 	root.AddGroup(&cobra.Group{ID: groupNode, Title: "The node:"})
 	f := root.PersistentFlags()
 	f.StringVar(&a.global.home, "home", "", "home folder `DIR` (default: $SHOAL_HOME, else the system's folder for application data)")
@@ -80,7 +80,8 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(a.share(), a.get(), a.torrent(),
 		a.ls(), a.show(), a.rm(), a.verify(), a.pause(), a.resume(), a.limit(),
-		a.up(), a.status(), a.fsck(), a.demo(), a.version(), a.completion(), a.configTopic())
+		a.group(), a.invite(), a.join(), a.id(), a.peers(), a.connect(),
+		a.up(), a.status(), a.doctor(), a.fsck(), a.demo(), a.version(), a.completion(), a.configTopic())
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.SetHelpCommandGroupID(groupNode)
 	root.SetHelpCommand(a.help(root))
@@ -203,6 +204,12 @@ func (a *app) print(v any) {
 func (a *app) line(format string, args ...any) {
 	a.out.Clear()
 	fmt.Fprintf(a.Stdout, format+"\n", args...)
+}
+
+// page is where a result for people is written in tables.
+func (a *app) page() view.Page {
+	a.out.Clear()
+	return view.New(a.Stdout, a.columns())
 }
 
 // readBounded reads at most so many bytes.

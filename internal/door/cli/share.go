@@ -12,6 +12,7 @@ import (
 
 	"shoal/internal/door/api"
 	"shoal/internal/door/cli/term"
+	"shoal/internal/door/cli/view"
 )
 
 // shareFlags are the flags of `share`.
@@ -30,8 +31,10 @@ func (a *app) share() *cobra.Command {
 		GroupID: groupShare,
 		Long: "share reads each PATH once and prints its link. No copy is made: the files are offered from where they lie\n" +
 			"and are never written or deleted. If no node runs for this home, share stays and offers them until Ctrl-C.\n" +
-			"What holds the node's home, and so its key, is refused.",
-		Example: "  shoal share ~/Photos/2026\n  shoal share talk.mkv --format v1 --tracker http://192.0.2.1:6969/announce",
+			"What holds the node's home, and so its key, is refused.\n\n" +
+			"With --to only the members of these groups can see, find or fetch it, over encrypted connections; it is named to\n" +
+			"nobody else: no tracker, no DHT, no stranger.",
+		Example: "  shoal share ~/Photos/2026\n  shoal share ~/Photos/2026 --to family\n  shoal share talk.mkv --format v1 --tracker http://192.0.2.1:6969/announce",
 		Args:    cobra.MinimumNArgs(1),
 	}, func(ctx context.Context, paths []string) error {
 		if f.format == "" {
@@ -40,17 +43,12 @@ func (a *app) share() *cobra.Command {
 		return a.runShare(ctx, paths, f)
 	})
 	fs := c.Flags()
-	if a.Groups {
-		c.Long += "\n\nWith --to only the members of these groups can see, find or fetch it, over encrypted connections; it is named to\n" +
-			"nobody else: no tracker, no DHT, no stranger."
-		c.Example += "\n  shoal share ~/Photos/2026 --to family"
-		fs.StringArrayVar(&f.to, "to", nil, "only members of this `GROUP` can see and fetch it; may be given again")
-		c.RegisterFlagCompletionFunc("to", func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-			return a.completeGroups(nil, nil, begun)
-		})
-	}
+	fs.StringArrayVar(&f.to, "to", nil, "only members of this `GROUP` can see and fetch it; may be given again")
+	c.RegisterFlagCompletionFunc("to", func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		return a.completeGroups(nil, nil, begun)
+	})
 	fs.StringVar(&f.name, "name", "", "`NAME` of the share (default: that of the path; one PATH only)")
-	fs.StringVar(&f.format, "format", "", "`hybrid|v1|v2`: some old clients open v1 only (default: hybrid"+map[bool]string{true: ", with --to v2"}[a.Groups]+")")
+	fs.StringVar(&f.format, "format", "", "`hybrid|v1|v2`: some old clients open v1 only (default: hybrid, with --to v2)")
 	fs.StringVar(&f.pieceSize, "piece-size", "", "`SIZE` of a piece, a power of two from 16K to 16M (default: by the total size)")
 	fs.StringVar(&f.comment, "comment", "", "`TEXT` to put into the .torrent")
 	fs.StringArrayVar(&f.trackers, "tracker", nil, "announce `URL`; may be given again")
@@ -153,9 +151,9 @@ func (a *app) publish(ctx context.Context, s *session, r api.CreateRequest) (api
 	}
 	a.line("%s", c.Link)
 	a.out.Say("%s: %s, %s, %s of %s, %s, hashed in %.1f s", api.Safe(c.Name), term.Count(c.Files, "file"), api.FormatSize(c.Bytes),
-		term.Count(c.Pieces, "piece"), formatPiece(c.PieceLength), c.Format, c.Seconds)
+		term.Count(c.Pieces, "piece"), view.Piece(c.PieceLength), c.Format, c.Seconds)
 	if len(c.Groups) > 0 {
-		a.out.Say("  for %s: nobody else can find or fetch it", audience(c.Groups))
+		a.out.Say("  for %s: nobody else can find or fetch it", view.Audience(c.Groups))
 	}
 	a.tellReport(c)
 	return c, nil
@@ -187,14 +185,6 @@ func (a *app) tellReport(c api.Created) {
 	if r.Hidden > 0 {
 		a.out.Say("  %s among them", term.Count(r.Hidden, "hidden file"))
 	}
-}
-
-// formatPiece is a piece's size for people: 64 KiB, 4 MiB.
-func formatPiece(n int64) string {
-	if n >= 1<<20 {
-		return count64(n>>20, "MiB")
-	}
-	return count64(n>>10, "KiB")
 }
 
 func hashingBar(path string, p api.Progress, took time.Duration) term.Bar {

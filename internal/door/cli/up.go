@@ -39,10 +39,7 @@ func (a *app) runUp(ctx context.Context, limits api.LimitChange) error {
 	} else {
 		a.line("ready: API %s (token in %s), peers on %s, node %s", r.API, api.Safe(r.Home)+"/api.token", strings.Join(r.Listen, " "), r.NodeID)
 	}
-	stop := func() {}
-	if a.Groups {
-		stop = a.followGroups(ctx, n)
-	}
+	stop := a.followGroups(ctx, n)
 	var failed error
 	select {
 	case <-ctx.Done():

@@ -1,4 +1,4 @@
-package cli
+package view
 
 import (
 	"testing"
@@ -48,7 +48,7 @@ func TestDHTText(t *testing.T) {
 	}
 }
 
-func TestReachedHow(t *testing.T) {
+func TestReached(t *testing.T) {
 	at := time.Date(2026, 11, 1, 12, 30, 0, 0, time.UTC)
 	for _, tc := range []struct {
 		c    api.Contact
@@ -62,7 +62,7 @@ func TestReachedHow(t *testing.T) {
 		{api.Contact{How: api.HowNone}, "offline"},
 		{api.Contact{How: api.HowNone, Since: at}, "offline since 2026-11-01 12:30 UTC"},
 	} {
-		if got := reachedHow(tc.c); got != tc.want {
+		if got := Reached(tc.c); got != tc.want {
 			t.Errorf("%+v: %s, want %s", tc.c, got, tc.want)
 		}
 	}
@@ -73,7 +73,7 @@ func TestReachedHow(t *testing.T) {
 		"not direct: narrow; widen it":    {Connected: true, How: api.HowRelay, Why: "narrow", Do: "widen it"},
 		"not connected: no address known": {How: api.HowNone, Why: "no address known"},
 	} {
-		if got := whyNot(c); got != want {
+		if got := WhyNot(c); got != want {
 			t.Errorf("%+v: %s, want %s", c, got, want)
 		}
 	}
@@ -90,40 +90,28 @@ func TestAudience(t *testing.T) {
 		`the members of ho\x1bme (3) and home (1)`:                            {home, alone},
 		`the members of ho\x1bme (3) and fedcba987654 (this node is no more)`: {home, left},
 	} {
-		if got := audience(list); got != want {
+		if got := Audience(list); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }
 
-func TestFormatTrip(t *testing.T) {
+func TestTrip(t *testing.T) {
 	for s, want := range map[float64]string{0: "-", 0.0004: "0.4 ms", 0.0231: "23 ms", 1.5: "1500 ms", 12: "12s", -1: "-"} {
-		if got := formatTrip(s); got != want {
+		if got := Trip(s); got != want {
 			t.Errorf("%v: %s, want %s", s, got, want)
 		}
 	}
 }
 
-func TestConnectRequest(t *testing.T) {
-	for _, tc := range []struct {
-		args []string
-		want api.ConnectRequest
-		ok   bool
-	}{
-		{[]string{"anna"}, api.ConnectRequest{Node: "anna"}, true},
-		{[]string{"an:na"}, api.ConnectRequest{Node: "an:na"}, true},
-		{[]string{"box.example:7463"}, api.ConnectRequest{Address: "box.example:7463"}, true},
-		{[]string{"192.0.2.7"}, api.ConnectRequest{Address: "192.0.2.7"}, true},
-		{[]string{"2001:db8::7"}, api.ConnectRequest{Address: "2001:db8::7"}, true},
-		{[]string{"[2001:db8::7]:1"}, api.ConnectRequest{Address: "[2001:db8::7]:1"}, true},
-		{[]string{"anna", "192.0.2.7:1"}, api.ConnectRequest{Node: "anna", Address: "192.0.2.7:1"}, true},
-		{[]string{"192.0.2.7:1", "anna"}, api.ConnectRequest{}, false},
-		{[]string{""}, api.ConnectRequest{}, false},
-		{[]string{"anna", ""}, api.ConnectRequest{}, false},
+func TestState(t *testing.T) {
+	for want, s := range map[string]api.Share{
+		"downloading": {Origin: api.OriginGet, State: api.StateDownloading},
+		"changed":     {Origin: api.OriginShare, State: api.StateDownloading},
+		"seeding":     {Origin: api.OriginShare, State: api.StateSeeding},
 	} {
-		got, err := connectRequest(tc.args)
-		if tc.ok != (err == nil) || tc.ok && got != tc.want {
-			t.Errorf("%q: %+v %v", tc.args, got, err)
+		if got := State(s); got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }
