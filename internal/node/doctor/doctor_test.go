@@ -104,6 +104,7 @@ func TestEachVerdict(t *testing.T) {
 		{"ipv6", warned, "does not listen", func(f *Facts) { f.IPv6.Listening = false }},
 		{"ipv6", left, "scope lan", func(f *Facts) { f.Scope = "lan" }},
 		{"reach", okay, "others reach this node at 203.0.113.5:7463", func(f *Facts) {}},
+		{"reach", okay, "others reach this node; ", func(f *Facts) { f.Reach.At = nil }},
 		{"reach", bad, "open TCP and UDP port 7463", closed},
 		{"reach", warned, "UPnP", func(f *Facts) { closed(f); f.Relays.Places = []string{"bea"} }},
 		{"reach", warned, "map_port = true", func(f *Facts) { closed(f); f.Members = Members{}; f.Mapping.Enabled = false }},

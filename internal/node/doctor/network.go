@@ -175,6 +175,9 @@ func reach(f *Facts) api.Finding {
 	const means = "who is behind a router, too, may not be able to connect with this node, and downloads have fewer peers"
 	switch r.Open {
 	case api.OpenYes:
+		if len(r.At) == 0 {
+			return ok("others reach this node")
+		}
 		return ok("others reach this node at %s", list(r.At))
 	case api.OpenNo:
 		what := "tests from outside did not arrive at " + list(r.NotAt)
@@ -378,7 +381,7 @@ func list(addrs []netip.AddrPort) string {
 		out = append(out, a.String())
 	}
 	if len(out) == 0 {
-		return "any address"
+		return "its addresses"
 	}
 	return strings.Join(out, ", ")
 }
