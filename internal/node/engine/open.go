@@ -43,7 +43,7 @@ func (s *Share) begin() {
 		s.fail(s.early)
 	} else if s.meta != nil {
 		s.open()
-	} else if s.paused {
+	} else if s.offer(); s.paused {
 		s.setState(Paused)
 	}
 	s.publish()

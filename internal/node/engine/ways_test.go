@@ -210,6 +210,22 @@ func TestSought(t *testing.T) {
 	}
 }
 
+// TestLinkIsOffered: on some ways an offer is a question too, so it does not wait for the
+// description.
+func TestLinkIsOffered(t *testing.T) {
+	home := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := &network{}
+		open := &way{open: true}
+		a := w.resident(t, home, &club{}, 1, with(open))
+		defer w.close(a.node)
+		hash := metainfo.InfoHash{V1: [20]byte{7}, Version: metainfo.V1}
+		a.fetch(Spec{Magnet: magnet(hash), Dir: home})
+		synctest.Wait()
+		open.expect(t, "a link", "offer 0700 complete=false wanted=true groups=0", "seek 0700")
+	})
+}
+
 // pexOf reads what a peer is told by its first peer exchange.
 func (p *rawPeer) pexOf() wire.PEX {
 	p.t.Helper()
