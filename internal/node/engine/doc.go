@@ -3,10 +3,11 @@
 //
 // Its loop ties the rooms beside it together: porch shakes hands, link is one connection,
 // intake puts pieces together, hashes speaks BEP 52's hash messages, files knows what lies
-// on the disk, announce asks trackers. None of them knows the engine or another's share:
-// each says in a small interface what it needs, and a type here answers (pieceOwner,
-// hashed, announced, behind, called). It never judges a message and never touches a file
-// but through them.
+// on the disk, announce asks trackers, locate runs all other ways of finding peers and says
+// who may see a share, record is what is told of one. None of them knows the engine or
+// another's share: each says in a small interface what it needs, and a type here answers
+// (pieceOwner, hashed, announced, behind, called). It never judges a message and never
+// touches a file but through them.
 //
 // # Who runs
 //
