@@ -22,7 +22,7 @@ type Datagrams struct {
 }
 
 // Config is what a Host is made of. Its functions are called from any goroutine and must
-// not wait.
+// not wait, nor call the Host.
 type Config struct {
 	Key ident.Key
 	TCP []net.Listener // connections that begin as libp2p's do; may be empty. Close closes them

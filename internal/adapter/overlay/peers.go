@@ -72,17 +72,15 @@ func (h *Host) Why(id ident.NodeID) string {
 	return h.lost[id]
 }
 
-// contactOf is a peer's contact, made if it is new.
+// contactOf is a peer's contact; of one whose connection has just ended, one that nobody
+// else sees: only connections make and end what is kept.
 func (h *Host) contactOf(id ident.NodeID) *contact {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c := h.peers[id]
-	if c == nil {
-		now := time.Now()
-		c = &contact{id: id, since: now, sampled: now}
-		h.peers[id] = c
+	if c := h.peers[id]; c != nil {
+		return c
 	}
-	return c
+	return &contact{id: id}
 }
 
 func (h *Host) contacts() []*contact {
@@ -104,29 +102,28 @@ func (h *Host) connected(_ network.Network, c network.Conn) {
 		return
 	}
 	w, _ := parse(c.RemoteMultiaddr())
-	h.mu.Lock()
-	_, had := h.peers[id]
-	h.mu.Unlock()
-	p := h.contactOf(id)
 	climbed := false
-	h.mu.Lock()
+	h.mu.Lock() // told under it too, so that a beginning and an end are not told the wrong way round
+	p, now := h.peers[id], time.Now()
+	if p == nil {
+		p = &contact{id: id, since: now, sampled: now}
+		h.peers[id] = p
+		h.emit(Event{Kind: Connected, Peer: id})
+	}
 	p.pinged = time.Time{}
 	switch relayed := h.relayed(id); {
 	case !w.relay:
 		delete(h.lost, id)
 		if climbed = len(relayed) > 0; climbed {
 			p.climbed.Store(true)
-			p.leaveAt = time.Now().Add(h.cfg.times.leave)
+			p.leaveAt = now.Add(h.cfg.times.leave)
 		}
 	case h.straight(id) == nil:
-		p.tries, p.climbAt = 0, time.Now().Add(climbWait(0))
+		p.tries, p.climbAt = 0, now.Add(climbWait(0))
 	default:
-		p.leaveAt = time.Now().Add(h.cfg.times.leave)
+		p.leaveAt = now.Add(h.cfg.times.leave)
 	}
 	h.mu.Unlock()
-	if !had {
-		h.emit(Event{Kind: Connected, Peer: id})
-	}
 	if climbed {
 		h.emit(Event{Kind: Direct, Peer: id})
 	}
@@ -140,18 +137,16 @@ func (h *Host) disconnected(_ network.Network, c network.Conn) {
 	if !ok {
 		return
 	}
-	if slices.ContainsFunc(h.hall.ConnsToPeer(c.RemotePeer()), func(o network.Conn) bool { return !h.hall.isGuest(o) }) {
-		h.rouse()
+	defer h.rouse()
+	h.mu.Lock() // another connection, if it is not here to see yet, is noted after this
+	defer h.mu.Unlock()
+	if slices.ContainsFunc(h.hall.ConnsToPeer(c.RemotePeer()), func(o network.Conn) bool { return !h.hall.isGuest(o) && !o.IsClosed() }) {
 		return
 	}
-	h.mu.Lock()
-	_, had := h.peers[id]
-	delete(h.peers, id)
-	h.mu.Unlock()
-	if had {
+	if _, had := h.peers[id]; had {
+		delete(h.peers, id)
 		h.emit(Event{Kind: Disconnected, Peer: id})
 	}
-	h.rouse()
 }
 
 // relayed are the connections to a peer that go through relays.
