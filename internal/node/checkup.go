@@ -88,6 +88,11 @@ func (n *Node) lookAround(f *doctor.Facts) {
 		f.Relays.Places = append(f.Relays.Places, nameOf(list, p.NodeID))
 	}
 	groups, _ := n.groups.List() // an error: there are none any more
+	for i := range groups {
+		if at := n.signedLast(groups[i].ID.String()); at.After(f.Clock.Latest) {
+			f.Clock.Latest = at
+		}
+	}
 	f.Members = doctor.Members{Groups: len(groups), Total: len(list)}
 	for i := range list {
 		countMember(f, &list[i])
@@ -101,6 +106,17 @@ func (n *Node) lookAround(f *doctor.Facts) {
 		f.IPv6.Listening = f.IPv6.Listening || at.Addr().Is6()
 	}
 	f.Shares = n.Health(context.Background()).Reasons
+}
+
+// signedLast is the latest time that a member of a group has signed, by its clock.
+func (n *Node) signedLast(group string) (at time.Time) {
+	d, _ := n.groups.Show(group) // an error: it has just gone
+	for i := range d.Members {
+		if m := &d.Members[i]; m.By != n.key.ID() && m.Since > at.Unix() {
+			at = time.Unix(m.Since, 0)
+		}
+	}
+	return at
 }
 
 // countMember adds a member to the facts.

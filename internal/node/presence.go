@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"shoal/internal/adapter/overlay"
@@ -196,7 +197,9 @@ func connectProblem(r api.ConnectRequest, err error) error {
 	case api.KindOf(err) == api.OutOfScope:
 		return err
 	}
-	return api.Errorf(api.Unreachable, subject, "nobody answers: %w", err).Try("see that shoal runs there; `shoal doctor` tells what stands in this node's way")
+	e := api.Errorf(api.Unreachable, subject, "nobody answers: %w", err)
+	e.Reason = strings.Replace(e.Reason, overlay.ErrUnreachable.Error()+": ", "", 1)
+	return e.Try("see that shoal runs there; `shoal doctor` tells what stands in this node's way")
 }
 
 // askDHT asks a node of the DHT for a sign of life.

@@ -67,14 +67,21 @@ func (s *Server) connect(c *call) (any, error) {
 		}
 		req.Address = withPort(req.Address)
 	}
-	if req.Node != "" {
-		id, err := s.contact(c.r.Context(), req.Node)
+	named := req.Node
+	if named != "" {
+		id, err := s.contact(c.r.Context(), named)
 		if err != nil {
 			return nil, err
 		}
 		req.Node = id
 	}
-	return s.node.Reach.Connect(c.r.Context(), req)
+	out, err := s.node.Reach.Connect(c.r.Context(), req)
+	if e := api.AsError(err); e != nil && e.Subject == req.Node && named != "" {
+		other := *e
+		other.Subject = named // as the person knows it
+		return out, &other
+	}
+	return out, err
 }
 
 // withPort gives an IP address without a port the usual one.

@@ -111,6 +111,9 @@ func TestPeersAndConnect(t *testing.T) {
 			t.Errorf("%s: %+v %v", who, got, err)
 		}
 	}
+	if _, err := ask("dora", ""); err == nil || !strings.HasPrefix(err.Error(), "dora: ") {
+		t.Errorf("a failure is about who was named: %v", err)
+	}
 	if got, err := ask("", "192.0.2.7"); err != nil || got.Member == nil || got.Address != "192.0.2.7:7463" {
 		t.Errorf("an address without a port: %+v %v", got, err)
 	}

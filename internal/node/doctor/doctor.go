@@ -52,7 +52,7 @@ type Key struct {
 // Clock is what this machine's clock can be compared with.
 type Clock struct {
 	Now     time.Time
-	Latest  time.Time       // the latest time that anything here was written: it must have passed
+	Latest  time.Time       // the latest time that is known to have passed: of files of the home, of what members signed
 	Offsets []time.Duration // of other nodes' clocks: positive where theirs are ahead
 }
 
@@ -180,7 +180,7 @@ func clock(f *Facts) api.Finding {
 		return ok("%s, which agrees with that of %s", says, others(n))
 	}
 	if late := c.Latest.Sub(c.Now); late >= offWarn {
-		return warn(fmt.Sprintf("it says %s, but files of this home were written %s later", says, span(late)), "it was set back, or is wrong: then tickets seem not to hold yet", do)
+		return warn(fmt.Sprintf("it says %s, but what lies in this home was written or signed %s later", says, span(late)), "it was set back, or is slow: then tickets seem not to hold yet", do)
 	}
 	return ok("%s; there is nobody to compare it with", says)
 }

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"shoal/internal/door/api"
@@ -359,7 +360,7 @@ func relays(f *Facts) api.Finding {
 	}
 	what := "no member relays for this node"
 	if len(r.Refused) > 0 {
-		what += ": " + strings.Join(r.Refused[:min(len(r.Refused), 3)], "; ")
+		what += ": " + strings.Join(slices.Sorted(slices.Values(r.Refused))[:min(len(r.Refused), 3)], "; ")
 	}
 	if f.Reach.Open == api.OpenNo {
 		return bad(what, "members that are behind routers, too, may not connect with this node", "have one member open its port: shoal doctor there says how")

@@ -107,7 +107,7 @@ func (n *Node) Connect(_ context.Context, r api.ConnectRequest) (api.Connection,
 		switch {
 		case c.NodeID != r.Node && (r.Node != "" || c.Address != r.Address):
 		case !c.Connected:
-			return api.Connection{}, api.Errorf(api.Unreachable, c.Name, "%s", c.Why).Try("%s", c.Do)
+			return api.Connection{}, api.Errorf(api.Unreachable, c.NodeID, "%s", c.Why).Try("%s", c.Do)
 		default:
 			return api.Connection{Member: &c, Already: r.Address == "", Address: r.Address, RTT: c.RTT, Seconds: 0.25}, nil
 		}
