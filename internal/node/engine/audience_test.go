@@ -148,6 +148,30 @@ func TestMembersFetch(t *testing.T) {
 	})
 }
 
+// TestMemberLater: who is named before it is known as a member is dialled as soon as it is.
+func TestMemberLater(t *testing.T) {
+	x := make1(t, testPiece, store.CreateOptions{Version: metainfo.V2})
+	homes, dir := []string{t.TempDir(), t.TempDir()}, t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w, ka, kb := &network{delay: time.Millisecond}, &club{}, &club{}
+		a, b := w.resident(t, homes[0], ka, 1), w.resident(t, homes[1], kb, 2)
+		defer w.close(a.node, b.node)
+		ka.set(family, true, a, b)
+		a.offer(x, family)
+		link := magnet(x.meta.Hash)
+		link.Groups, link.Peers = [][32]byte{family}, []string{a.overlay.at.String()}
+		b.fetch(Spec{Magnet: link, Dir: dir})
+		<-time.After(5 * time.Second)
+		kb.set(family, true, a, b)
+		begun := time.Now()
+		b.Recheck()
+		b.waitDone(x.meta.Hash)
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // knock is what a stranger hears who asks for a share by a handshake, and after how long the
 // connection ends.
 func (h *host) knock(t *testing.T, to netip.AddrPort, name [20]byte) (heard []byte, took time.Duration) {

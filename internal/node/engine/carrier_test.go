@@ -124,7 +124,7 @@ func TestRelayedIsOutrun(t *testing.T) {
 // told, and the transfer goes on.
 func TestMoved(t *testing.T) {
 	x := make1(t, 64*testPiece, store.CreateOptions{Version: metainfo.V2})
-	for told := range 2 {
+	for told := range 3 { // the one that serves, the one that fetches, both
 		homes, dir := []string{t.TempDir(), t.TempDir()}, t.TempDir()
 		synctest.Test(t, func(t *testing.T) {
 			w, k := &network{delay: time.Millisecond}, &club{}
@@ -150,9 +150,10 @@ func TestMoved(t *testing.T) {
 				return at
 			}
 			was := since(b.node)
-			if told == 0 {
+			if told != 1 {
 				a.Moved(b.overlay.at.Addr())
-			} else {
+			}
+			if told != 0 {
 				b.Moved(a.overlay.at.Addr())
 			}
 			at := time.Now()

@@ -9,6 +9,7 @@ import (
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
+	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/core/wire"
 	"shoal/internal/node/locate"
 )
@@ -107,6 +108,9 @@ func (s *Share) recheck() {
 	}
 	s.waiting = slices.DeleteFunc(s.waiting, func(c *conn) bool { return !s.who.Sees(c.Addr.Addr()) && c.Abort() })
 	s.scout.Recheck()
+	s.addPeers(s.spec.Peers, candidates.FromPerson) // who was named may be a member now
+	s.addPeers(s.spec.Magnet.Peers, candidates.FromLink)
+	s.dialSome()
 }
 
 // Moved is told that a better way to the peer of that overlay address opened: its sessions
