@@ -89,10 +89,11 @@ func (t *T) runChecks() {
 	}
 }
 
-// worth tells whether a node's answer would change anything: it is in the table, or could get a place there.
+// worth tells whether a node's answer would change anything: it is in the table, or could get a place there. Who is only
+// a contact is not asked while it still has time to answer: it may be a victim whose address somebody forges.
 func (t *T) worth(n krpc.Node) bool {
 	if n.ID.IsZero() {
-		return true
+		return !t.calls.awaits(n.Addr)
 	}
 	net := t.net(n.Addr.Addr())
 	b := net.bucket(n.ID)
@@ -100,7 +101,7 @@ func (t *T) worth(n krpc.Node) bool {
 	if x != nil {
 		return x.heard != inSeconds(t.now) || x.fails > 0 // else somebody has just heard of it
 	}
-	return len(b.nodes) < t.cfg.K || slices.ContainsFunc(b.nodes, func(y node) bool { return y.fails > 0 || !y.fits })
+	return !t.calls.awaits(n.Addr) && (len(b.nodes) < t.cfg.K || slices.ContainsFunc(b.nodes, func(y node) bool { return y.fails > 0 || !y.fits }))
 }
 
 // probe asks a node for others of its bucket.

@@ -287,6 +287,30 @@ func TestRuleAnnounceAgain(t *testing.T) {
 	b.must(len(times) >= 6 && len(times) <= 9, "%d announcements in two hours", len(times))
 }
 
+// Whoever forges an address gets no more sent there than his questions allow, whatever the node does meanwhile.
+func TestRuleProbeOnce(t *testing.T) {
+	b := newBench(t, Config{IPv4: true, IPv6: true})
+	for i := range 3 {
+		b.meet(some(byte(8*i), i+1))
+	}
+	q := (&krpc.Message{Kind: krpc.Query, TID: []byte("aa"), Method: krpc.Ping, ID: id(0x33, 7)}).Append(nil)
+	b.step(Event{Kind: Datagram, Addr: stranger, Data: q})
+	got := 0
+	for i := range 20 {
+		for _, s := range b.sent {
+			if s.to == stranger {
+				got += len(s.raw) + header
+			} else {
+				b.reply(s)
+			}
+		}
+		b.sent = nil
+		b.now = b.now.Add(50 * time.Millisecond)
+		b.step(Event{Kind: Bootstrap, Nodes: []krpc.Node{{Addr: host(300 + i)}}}) // chores are due each time
+	}
+	b.must(got > len(q)+header && got <= gain*(len(q)+header), "%d bytes for %d", got, len(q)+header)
+}
+
 // Nodes that all start at once know nobody when they are first asked: they are asked again soon, and less and less often.
 func TestRuleThinTable(t *testing.T) {
 	b := newBench(t, Config{})
