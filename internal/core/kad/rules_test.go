@@ -290,9 +290,7 @@ func TestRuleAnnounceAgain(t *testing.T) {
 // Whoever forges an address gets no more sent there than his questions allow, whatever the node does meanwhile.
 func TestRuleProbeOnce(t *testing.T) {
 	b := newBench(t, Config{IPv4: true, IPv6: true})
-	for i := range 3 {
-		b.meet(some(byte(8*i), i+1))
-	}
+	b.meet(some(8, 1)) // too few round trips are known to give a query up soon
 	q := (&krpc.Message{Kind: krpc.Query, TID: []byte("aa"), Method: krpc.Ping, ID: id(0x33, 7)}).Append(nil)
 	b.step(Event{Kind: Datagram, Addr: stranger, Data: q})
 	got := 0
