@@ -13,7 +13,7 @@ import (
 
 // Identity implements httpd.Identity.
 func (n *Node) Identity(context.Context) (api.Identity, error) {
-	return api.Identity{NodeID: n.id, Code: ident.CodeOf(n.key.ID())}, nil
+	return api.Identity{NodeID: n.id, Name: n.name(), Code: ident.CodeOf(n.key.ID())}, nil
 }
 
 // Groups implements httpd.Groups.

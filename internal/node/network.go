@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 
 	"shoal/internal/core/group"
 	"shoal/internal/core/ident"
@@ -20,8 +21,7 @@ import (
 
 // openNetwork opens the port and the groups; an offline node has the groups alone.
 func (n *Node) openNetwork() (err error) {
-	host, _ := os.Hostname() // none: NodeName has another
-	name := n.opts.Config.NodeName(host)
+	name := n.name()
 	if n.opts.Offline {
 		n.groups, err = groups.Open(groups.Config{Key: n.key, Name: name, Dir: n.opts.Home.Path(GroupsFolder), Net: nobody{}, Rand: newRand()})
 		return groupProblem(err)
@@ -43,6 +43,12 @@ func (n *Node) openNetwork() (err error) {
 	}
 	n.groups = n.net.Members().Groups()
 	return nil
+}
+
+// name is what this node is called to members.
+func (n *Node) name() string {
+	host, _ := os.Hostname() // none: NodeName has another
+	return n.opts.Config.NodeName(host)
 }
 
 // carry gives the engine its carriers and its ways to find peers.
@@ -113,7 +119,10 @@ func (n *Node) memberEvent(e members.Event) {
 	case members.Direct:
 		n.engine.Moved(e.Addr.Addr())
 	case members.Connected:
+		n.away.Delete(e.Peer.String())
 		n.engine.Online()
+	case members.Disconnected:
+		n.away.Store(e.Peer.String(), time.Now().UTC())
 	case members.Refused:
 		n.bus.Publish(&api.Penalised{Head: api.Head{Event: api.EventPenalised}, Reason: e.Reason, Peer: e.Peer.String(), Action: "drop"})
 	}

@@ -116,6 +116,9 @@ func (n *Node) connected(list []api.Contact, at map[string]int) {
 		if c.Connected || c.Do != "" {
 			continue
 		}
+		if since, ok := n.away.Load(c.NodeID); ok {
+			c.Since = since.(time.Time)
+		}
 		switch {
 		case c.Why == "" && c.Address == "":
 			c.Why = "no address of it is known yet"
