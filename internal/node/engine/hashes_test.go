@@ -367,3 +367,18 @@ func (p *rawPeer) leaves(body, data []byte) {
 func wireRange(root [32]byte, r metainfo.HashRange) wire.HashRange {
 	return wire.HashRange{Root: root, Base: uint32(r.Base), Index: uint32(r.Index), Length: uint32(r.Length), ProofLayers: uint32(r.ProofLayers)}
 }
+
+// TestProgressWithoutLayers: while piece hashes lack nothing can be fetched, and that is not
+// to have everything.
+func TestProgressWithoutLayers(t *testing.T) {
+	x := make1(t, 5*testPiece, store.CreateOptions{Version: metainfo.V2})
+	n, l := startNode(t), rawListener(t)
+	n.fetch(Spec{Magnet: magnet(x.meta.Hash), Peers: []string{l.Addr().String()}})
+	p := acceptRaw(t, l, x.meta.Hash.V2Short())
+	p.describe(x.meta)
+	st := *n.wait("fetching", func(e Event) bool { return e.Status != nil && e.Status.State == Fetching && e.Status.Pieces > 0 }).Status
+	now, err := n.Status(x.meta.Hash.ID())
+	if err != nil || st.Done != 0 || now.Done != 0 || now.Complete {
+		t.Errorf("%d, then %d of %d bytes are there, %v", st.Done, now.Done, now.Wanted, err)
+	}
+}

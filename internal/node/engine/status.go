@@ -83,7 +83,7 @@ func (s *Share) progress(st *Status) {
 	}
 	st.Bytes, st.Pieces, st.Wanted, st.Have, st.Done = info.Bytes(), info.NumPieces(), s.wantedBytes, s.t.HaveCount(), 0
 	if s.t.Info() != nil {
-		st.Progress(info, st.Have, s.t.Needed(), s.t.Needed() == 0 && len(s.gone) == 0)
+		st.Progress(info, st.Have, s.t.Needed(), s.allDone() && len(s.gone) == 0)
 	}
 }
 

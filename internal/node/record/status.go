@@ -170,7 +170,7 @@ func (st *Status) Progress(info *metainfo.Info, have, needed int, all bool) {
 	switch {
 	case all:
 		st.Done = st.Wanted
-	case st.Wanted == info.Bytes():
+	case st.Wanted == info.Bytes() || needed == 0: // or what is needed is not known yet
 		st.Done = int64(float64(min(int64(have)*info.PieceLength, info.Span())) * filled)
 	default:
 		st.Done = st.Wanted - int64(float64(int64(needed)*info.PieceLength)*filled)
