@@ -52,6 +52,15 @@ def announce(s, c):
     return True
 
 
+def seed(s, c):
+    p = lt.add_torrent_params()
+    p.ti = lt.torrent_info(c['torrent'])
+    p.save_path = c['dir']
+    p.flags |= lt.torrent_flags.seed_mode
+    s.add_torrent(p).force_dht_announce()
+    return True
+
+
 def peers(s, c):
     s.pop_alerts()
     s.dht_get_peers(lt.sha1_hash(bytes.fromhex(c['hash'])))
@@ -91,7 +100,7 @@ def text(v):
     return v.decode('latin-1') if isinstance(v, bytes) else v
 
 
-commands = {f.__name__: f for f in (meet, announce, peers, put, get, put_mutable, get_mutable)}
+commands = {f.__name__: f for f in (meet, announce, seed, peers, put, get, put_mutable, get_mutable)}
 print('READY', flush=True)
 for line in sys.stdin:
     c = json.loads(line)

@@ -33,10 +33,10 @@ func (n *Network) openDHT() {
 			Allow: func(a netip.AddrPort) bool { return cfg.AllowStranger(a) == nil }},
 		Send:  func(to netip.AddrPort, b []byte) { _ = cfg.Ports.Send(to, b) }, // lost, as any datagram may be
 		Saved: n.savedState(), Save: n.saveState,
-		Address: func(a netip.AddrPort) { n.seen.Store(&a) },
+		Address: func(a netip.AddrPort) { n.seen.Store(&a) }, Bootstrap: cfg.Bootstrap,
 	}
 	if cfg.Internet {
-		c.Bootstrap, c.Resolve = cfg.Bootstrap, n.Resolve
+		c.Resolve = n.Resolve // elsewhere only what is an address and within the scope counts
 	}
 	n.dht = dht.New(c)
 	n.mainline = n.dht.Locator(dht.LocatorConfig{Name: "mainline", Source: candidates.FromDHT, Open: true, Port: cfg.Ports.Number})
