@@ -209,6 +209,7 @@ func TestConnect(t *testing.T) {
 	all, g := cast(t, 3, nil)
 	a, b, c := all[0], all[1], all[2]
 	a.sees(Connected, b)
+	a.sees(Connected, c)
 	for _, who := range []string{b.id().String(), b.id().String()[40:], "node " + string(rune('a'+b.n))} {
 		p, err := a.Connect(soon(t), who, "")
 		if err != nil || p.ID != b.id() || !p.Connected || !p.Direct || len(p.Groups) != 1 || p.Groups[0] != (Group{g, "home", "node " + string(rune('a'+b.n))}) {
