@@ -64,7 +64,7 @@ def seed(s, c):
 def peers(s, c):
     s.pop_alerts()
     s.dht_get_peers(lt.sha1_hash(bytes.fromhex(c['hash'])))
-    a = alert(s, 'dht_get_peers_reply_alert')
+    a = alert(s, 'dht_get_peers_reply_alert', 2.0)
     return a and ['%s:%d' % p for p in a.peers()]
 
 
