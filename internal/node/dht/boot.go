@@ -115,5 +115,6 @@ func (d *DHT) Online() {
 		}
 		d.in.List = append(d.in.List, kad.Event{Kind: kad.Bootstrap, Nodes: nodes})
 		d.boot.soon(d.now)
+		d.back()
 	})
 }

@@ -49,6 +49,7 @@ type DHT struct {
 	saveAt   time.Time
 	saves    chan State
 	locators []*Locator
+	line     line
 }
 
 // shown is what readers see without asking the owner.

@@ -17,7 +17,7 @@ import (
 const (
 	seekFirst  = 30 * time.Second // to the second search, doubled up to
 	seekMost   = 10 * time.Minute // this
-	seekAlone  = 20 * time.Second // while nobody could be asked
+	seekAlone  = 20 * time.Second // after one in which nobody answered, doubled likewise
 	seekEnough = 200              // peers that end a search
 	maxSeeks   = 16               // shares that are sought at a time; the others wait
 	seekBurst  = 10               // searches at once, and then one every
@@ -45,17 +45,19 @@ type Locator struct {
 
 	mu       sync.Mutex
 	watchers map[krpc.ID][]*watcher
-	paced    time.Time // when the next search would be if there were no bursts
+	paced    time.Time     // when the next search would be if there were no bursts
+	online   chan struct{} // closed when the machine has come back
 
 	// Owned by the DHT's goroutine.
 	out   int       // announcements under way
+	fails int       // announcements in a row that no node took
 	after time.Time // before which none is begun
 	skip  bool      // nothing can be announced now
 }
 
 // Locator makes one for this DHT, which runs it. It is called before Run.
 func (d *DHT) Locator(cfg LocatorConfig) *Locator {
-	l := &Locator{cfg: cfg, d: d, shelf: newShelf(d.start), slots: make(chan struct{}, maxSeeks), watchers: make(map[krpc.ID][]*watcher)}
+	l := &Locator{cfg: cfg, d: d, shelf: newShelf(d.start), slots: make(chan struct{}, maxSeeks), watchers: make(map[krpc.ID][]*watcher), online: make(chan struct{})}
 	d.locators = append(d.locators, l)
 	return l
 }
@@ -138,8 +140,36 @@ func (a *announcement) effect(f *kad.Effect) {
 		a.l.tell(a.hash, f.Addrs)
 	case kad.Done:
 		a.l.out--
+		a.l.ended(f.Result.Stored > 0)
 		a.l.shelf.announced(a.i, f.Result.Stored > 0, a.l.d.now)
 	}
+}
+
+// ended judges by an announcement whether there is a network: when several in a row were of
+// no use, the next ones wait longer and longer.
+func (l *Locator) ended(ok bool) {
+	if ok {
+		l.fails = 0
+		return
+	}
+	if l.fails++; l.fails >= failsMost {
+		l.after = l.d.now.Add(min(announceRest<<min(l.fails-failsMost, 8), announceMost))
+	}
+}
+
+// back has all that wait for a network try at once.
+func (l *Locator) back() {
+	l.fails, l.after = 0, l.d.now
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.online)
+	l.online = make(chan struct{})
+}
+
+func (l *Locator) isBack() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.online
 }
 
 // Seek looks for peers of a share until ctx ends: at once, then less and less often.
@@ -155,8 +185,9 @@ func (l *Locator) Seek(ctx context.Context, o locate.Offer, found func([]netip.A
 	}
 	w := l.watch(hashes)
 	defer l.forget(w)
-	pause := seekFirst
+	pause, alone := seekFirst, seekAlone
 	for {
+		back := l.isBack()
 		select {
 		case l.slots <- struct{}{}:
 		case <-ctx.Done():
@@ -166,11 +197,11 @@ func (l *Locator) Seek(ctx context.Context, o locate.Offer, found func([]netip.A
 		<-l.slots
 		wait := pause
 		if met {
-			pause = min(2*pause, seekMost)
+			pause, alone = min(2*pause, seekMost), seekAlone
 		} else {
-			wait = seekAlone
+			wait, alone = alone, min(2*alone, seekMost)
 		}
-		if !w.rest(ctx, l.d.ended, wait+rand.N(wait/4), found) {
+		if !l.rest(ctx, w, back, wait+rand.N(wait/4), found) {
 			return
 		}
 	}
@@ -296,27 +327,33 @@ func (l *Locator) tell(hash krpc.ID, list []netip.AddrPort) {
 	}
 }
 
-// rest lets a time pass and tells what announcements find meanwhile. It is false if the
-// Seek is to end.
-func (w *watcher) rest(ctx context.Context, ended <-chan struct{}, d time.Duration, found func([]netip.AddrPort)) bool {
+// rest lets a time pass, or until the machine is back, and tells what announcements find
+// meanwhile. It is false if the Seek is to end.
+func (l *Locator) rest(ctx context.Context, w *watcher, back <-chan struct{}, d time.Duration, found func([]netip.AddrPort)) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-ended:
+		case <-l.d.ended:
 			return false
 		case <-timer.C:
 			return true
+		case <-back:
+			return true
 		case <-w.kick:
 		}
-		w.mu.Lock()
-		list := w.found
-		w.found = nil
-		w.mu.Unlock()
-		if len(list) > 0 && ctx.Err() == nil {
+		if list := w.take(); len(list) > 0 && ctx.Err() == nil {
 			found(list)
 		}
 	}
+}
+
+func (w *watcher) take() []netip.AddrPort {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := w.found
+	w.found = nil
+	return list
 }

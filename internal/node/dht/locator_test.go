@@ -259,6 +259,40 @@ func TestSeekBounded(t *testing.T) {
 	})
 }
 
+// TestCutLine: a node whose line is cut asks less and less, and when it is back it goes on
+// at once by itself.
+func TestCutLine(t *testing.T) {
+	inWorld(t, 20, func(t *testing.T, w *world) {
+		n, l := w.asker(50, Config{})
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		for i := range 200 {
+			l.Offer(offer(i))
+		}
+		var seeks []*found
+		for i := range 20 {
+			seeks = append(seeks, seek(ctx, l, offer(i)))
+		}
+		pass(5 * time.Minute)
+		w.mu.Lock()
+		w.cut = n.at
+		w.mu.Unlock()
+		pass(time.Hour)
+		before := n.Counted()
+		pass(time.Hour)
+		after := n.Counted()
+		asked, announced := after.Asked-before.Asked, after.Announced-before.Announced
+		must(t, asked < 3600*2 && announced < 30, "%d questions and %d announcements in an hour without a line", asked, announced)
+		w.node(1).Announce(ctx, hash(7), 7463, nil)
+		w.mu.Lock()
+		w.cut = netip.AddrPort{}
+		w.mu.Unlock()
+		pass(time.Minute)
+		must(t, seeks[7].has(host(1)), "not sought a minute after the line was mended")
+		must(t, n.Counted().Announced > after.Announced+20, "not announced a minute after the line was mended")
+	})
+}
+
 // TestNotAnnounced: what strangers must not hear of, and what has no port to come to, is
 // not announced.
 func TestNotAnnounced(t *testing.T) {

@@ -18,6 +18,10 @@ const (
 	againRest   = 20 * time.Minute // of the others
 	againFailed = 2 * time.Minute  // after one that no node took
 	maxOut      = 8                // announcements under way
+
+	failsMost    = 3                // announcements in a row that no node takes before
+	announceRest = 30 * time.Second // this pause, doubled up to
+	announceMost = 5 * time.Minute  // this
 )
 
 // class is the list that a share stands in, those of more haste first.

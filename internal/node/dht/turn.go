@@ -40,6 +40,9 @@ func (d *DHT) turn(ctx context.Context, now time.Time) time.Time {
 	}
 	d.out.Reset()
 	d.publish()
+	if d.line.mended(d.now, &d.t.Counted) {
+		d.back()
+	}
 	return d.next()
 }
 
@@ -187,5 +190,34 @@ func closed(c <-chan struct{}) bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// line tells when our own connection has come back: an answer after many questions that had
+// none.
+type line struct {
+	answers, lost int64 // when last answered
+	at            time.Time
+}
+
+// Signs of a line that is cut.
+const (
+	cutLost = 5 // questions lost, and no answer
+	cutTime = 30 * time.Second
+)
+
+func (l *line) mended(now time.Time, c *kad.Counters) bool {
+	if c.Answers == l.answers {
+		return false
+	}
+	cut := l.answers > 0 && c.Lost-l.lost >= cutLost && now.Sub(l.at) >= cutTime
+	l.answers, l.lost, l.at = c.Answers, c.Lost, now
+	return cut
+}
+
+// back tells those who wait that there is a network again.
+func (d *DHT) back() {
+	for _, l := range d.locators {
+		l.back()
 	}
 }

@@ -19,6 +19,7 @@ type world struct {
 	t     *testing.T
 	mu    sync.Mutex
 	nodes map[netip.AddrPort]*node
+	cut   netip.AddrPort                                 // who is cut off from the others
 	seen  func(from, to netip.AddrPort, m *krpc.Message) // every datagram, if set; called with mu held
 }
 
@@ -51,7 +52,11 @@ func (w *world) send(from, to netip.AddrPort, b []byte) {
 		}
 		w.seen(from, to, &m)
 	}
+	cut := from == w.cut || to == w.cut
 	w.mu.Unlock()
+	if cut {
+		return
+	}
 	time.AfterFunc(20*time.Millisecond, func() {
 		w.mu.Lock()
 		n := w.nodes[to]
