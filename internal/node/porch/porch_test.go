@@ -140,6 +140,11 @@ type place struct {
 	local, remote netip.AddrPort
 }
 
+// stream is a place in the overlay.
+type stream struct{ place }
+
+func (stream) Via() (string, ident.NodeID) { return "tcp", ident.NodeID{} }
+
 func (p place) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(p.local) }
 func (p place) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(p.remote) }
 
@@ -147,6 +152,7 @@ func (p place) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(p.remote) 
 type roads struct {
 	house
 	local, remote netip.AddrPort
+	overlay       bool
 }
 
 func (r *roads) Connect(context.Context, netip.AddrPort) (net.Conn, error) {
@@ -155,25 +161,31 @@ func (r *roads) Connect(context.Context, netip.AddrPort) (net.Conn, error) {
 		_, _ = far.Read(make([]byte, 1))
 		far.Close()
 	}()
-	return place{near, r.local, r.remote}, nil
+	p := place{near, r.local, r.remote}
+	if r.overlay {
+		return stream{p}, nil
+	}
+	return p, nil
 }
 
 // TestDialProves: who is dialled by an overlay address is told nothing unless the overlay
-// says that it is there, and TCP does not dial such addresses at all.
+// says that it is there, and TCP does not dial such addresses at all. That both ends have such
+// an address is no proof: whoever gives out addresses on the local network can have it so.
 func TestDialProves(t *testing.T) {
 	one, other, plain := overlay(1), overlay(2), netip.MustParseAddrPort("192.0.2.1:1")
 	for _, c := range []struct {
 		to, local, remote netip.AddrPort
-		want              bool
+		overlay, want     bool
 	}{
-		{one, other, one, true},
-		{one, other, other, false},
-		{one, plain, one, false},
-		{one, plain, plain, false},
-		{plain, plain, plain, true},
-		{plain, other, one, false},
+		{one, other, one, true, true},
+		{one, other, one, false, false},
+		{one, other, other, true, false},
+		{one, plain, one, true, false},
+		{one, plain, plain, true, false},
+		{plain, plain, plain, false, true},
+		{plain, other, one, true, false},
 	} {
-		r := &roads{house: *newHouse(metainfo.V2), local: c.local, remote: c.remote}
+		r := &roads{house: *newHouse(metainfo.V2), local: c.local, remote: c.remote, overlay: c.overlay}
 		if _, _, err := New(r, wire.PeerID{}, 1).Dial(t.Context(), r.hash, 0, c.to); errors.Is(err, ErrOverlay) == c.want {
 			t.Errorf("%+v: %v", c, err)
 		}
