@@ -475,3 +475,37 @@ func TestNothingTakenOfRemoved(t *testing.T) {
 		})
 	}
 }
+
+// TestRemovedWhileDialled: who is removed while it is being dialled is not told which share
+// was meant.
+func TestRemovedWhileDialled(t *testing.T) {
+	x := make1(t, testPiece, store.CreateOptions{Version: metainfo.V2})
+	for _, removed := range []bool{false, true} {
+		home, dir := t.TempDir(), t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			w, k := &network{delay: time.Millisecond}, &club{}
+			evil := &resident{overlay: w.host(overlayAddr(2).String())}
+			defer evil.overlay.Close()
+			k.set(family, true, evil)
+			b := w.resident(t, home, k, 1, func(c *Config) {
+				dial := c.Dial
+				c.Dial = func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+					nc, err := dial(ctx, to)
+					k.set(family, !removed, evil)
+					return nc, err
+				}
+			})
+			defer w.close(b.node)
+			b.fetch(Spec{Meta: x.meta, Dir: dir, Groups: []group.ID{family}, Peers: []string{evil.overlay.at.String()}})
+			nc, err := evil.overlay.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			heard := make([]byte, wire.HandshakeLen)
+			if n, _ := io.ReadFull(nc, heard); (n == 0) != removed {
+				t.Errorf("removed=%t: it was told %x", removed, heard[:n])
+			}
+		})
+	}
+}

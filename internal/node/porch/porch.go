@@ -161,8 +161,9 @@ func (p *Porch) incoming(ctx context.Context, nc net.Conn) error {
 }
 
 // Dial opens a connection to a peer of a share, which is called h and tells caps, and shakes
-// hands. Where the peer answered by the v2 name, so does the handshake that is returned.
-func (p *Porch) Dial(ctx context.Context, h metainfo.InfoHash, caps wire.Capability, addr netip.AddrPort) (net.Conn, wire.Handshake, error) {
+// hands. Where the peer answered by the v2 name, so does the handshake that is returned. Once
+// the connection stands may is asked whether the peer may still hear of the share.
+func (p *Porch) Dial(ctx context.Context, h metainfo.InfoHash, caps wire.Capability, addr netip.AddrPort, may func() bool) (net.Conn, wire.Handshake, error) {
 	select {
 	case p.dials <- struct{}{}:
 		defer func() { <-p.dials }()
@@ -177,6 +178,10 @@ func (p *Porch) Dial(ctx context.Context, h metainfo.InfoHash, caps wire.Capabil
 	if !link.Proven(nc) || (ident.IsOverlay(addr.Addr()) || ident.IsOverlay(far)) && far != addr.Addr() {
 		nc.Close()
 		return nil, wire.Handshake{}, ErrOverlay
+	}
+	if !may() {
+		nc.Close()
+		return nil, wire.Handshake{}, ErrUnknown
 	}
 	abort := context.AfterFunc(ctx, func() { nc.Close() })
 	theirs, err := p.greet(h, caps, nc)
