@@ -15,7 +15,7 @@ import (
 
 // Pace of looking for peers of one share.
 const (
-	seekFirst  = 30 * time.Second // to the second search, doubled up to
+	seekFirst  = 10 * time.Second // to the second search, when more of the network is known, doubled up to
 	seekMost   = 10 * time.Minute // this
 	seekAlone  = 20 * time.Second // after one in which nobody answered, doubled likewise
 	seekEnough = 200              // peers that end a search
