@@ -320,7 +320,7 @@ func TestAnnounceFindsPeers(t *testing.T) {
 		o.Wanted = true
 		l.Offer(o)
 		f := seek(deadline(t, time.Hour), l, o)
-		pass(12 * time.Minute) // the next search is minutes away, the next announcement too
+		pass(14 * time.Minute) // the next search is minutes away, the next announcement too
 		w.node(2).Announce(context.Background(), hash(1), 7463, nil)
 		sought := n.Counted().Sought
 		for n.Counted().Announced < 2 {
