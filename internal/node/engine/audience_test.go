@@ -335,7 +335,7 @@ func TestOtherAudience(t *testing.T) {
 		{[]group.ID{family}, []group.ID{family}, true, nil},
 		{[]group.ID{family}, []group.ID{other}, true, ErrAudience},
 		{[]group.ID{family}, nil, false, nil},
-		{nil, []group.ID{family}, false, nil},
+		{nil, []group.ID{family}, false, ErrAudience}, // strangers would go on hearing of it
 		{[]group.ID{family}, []group.ID{other}, false, ErrAudience},
 		{[]group.ID{family, other}, []group.ID{other}, false, nil},
 	} {
@@ -505,6 +505,39 @@ func TestRemovedWhileDialled(t *testing.T) {
 			heard := make([]byte, wire.HandshakeLen)
 			if n, _ := io.ReadFull(nc, heard); (n == 0) != removed {
 				t.Errorf("removed=%t: it was told %x", removed, heard[:n])
+			}
+		})
+	}
+}
+
+// TestLinkOfGroupsShare: a link to everybody that turns out to lead to a share of groups does
+// not take its place, whatever name either of them came by.
+func TestLinkOfGroupsShare(t *testing.T) {
+	x := make1(t, 2*testPiece, store.CreateOptions{})
+	for name, link := range map[string]metainfo.InfoHash{
+		"v1": {V1: x.meta.Hash.V1, Version: metainfo.V1},
+		"v2": {V2: x.meta.Hash.V2, Version: metainfo.V2},
+	} {
+		homes := []string{t.TempDir(), t.TempDir()}
+		synctest.Test(t, func(t *testing.T) {
+			w, k := &network{delay: time.Millisecond}, &club{}
+			a, b := w.resident(t, homes[0], k, 1), w.resident(t, homes[1], k, 2)
+			defer w.close(a.node, b.node)
+			a.offer(x)
+			other := metainfo.InfoHash{V1: x.meta.Hash.V1, Version: metainfo.V1}
+			if link.HasV1() {
+				other = metainfo.InfoHash{V2: x.meta.Hash.V2, Version: metainfo.V2}
+			}
+			b.fetch(Spec{Magnet: metainfo.Magnet{Hash: other, Groups: [][32]byte{family}}, Dir: filepath.Join(homes[1], "group")})
+			b.fetch(Spec{Magnet: magnet(link), Dir: filepath.Join(homes[1], "all"), Peers: []string{a.plain.at.String()}})
+			b.wait("failed", func(e Event) bool { return e.Status != nil && e.Status.State == Failed && len(e.Status.Groups) == 0 })
+			if st, err := b.Status(other.ID()); err != nil || len(st.Groups) != 1 {
+				t.Errorf("%s: the group's share is for %v, %v", name, st.Groups, err)
+			}
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if e := b.names[other.Wire()[0]]; e == nil || len(e.groups) != 1 {
+				t.Errorf("%s: its name leads to %+v", name, e)
 			}
 		})
 	}

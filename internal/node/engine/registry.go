@@ -265,8 +265,10 @@ func (e *Engine) described(s *Share, m *metainfo.Metainfo) error {
 	if r == nil {
 		return ErrNotFound
 	}
-	if other := e.find(m.Hash); other != nil && other != r {
-		return fmt.Errorf("this link leads to the share %s, which is here already", other.row.ID)
+	for _, n := range m.Hash.Wire() { // each, for it may be here by one of them, and for others
+		if other := e.names[n]; other != nil && other != r {
+			return fmt.Errorf("this link leads to the share %s, which is here already", other.row.ID)
+		}
 	}
 	s.hash = m.Hash
 	s.row.Describe(m)
