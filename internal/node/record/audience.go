@@ -32,12 +32,12 @@ func (s *Spec) Audience() error {
 
 // Agrees is ErrAudience if a share that is here for these groups must not be taken for the
 // one that is asked for. Who shares something says whom it is for; who fetches it goes on
-// with what is here, unless none of the groups is the same.
+// with what is here, unless that is for others than all that are named, or for everybody.
 func (s *Spec) Agrees(here []group.ID) error {
 	known := func(g group.ID) bool { return slices.Contains(here, g) }
 	switch {
 	case s.InPlace && (len(s.Groups) == 0) == (len(here) == 0) && !slices.ContainsFunc(s.Groups, func(g group.ID) bool { return !known(g) }):
-	case !s.InPlace && (len(s.Groups) == 0 || len(here) == 0 || slices.ContainsFunc(s.Groups, known)):
+	case !s.InPlace && (len(s.Groups) == 0 || slices.ContainsFunc(s.Groups, known)):
 	default:
 		return ErrAudience
 	}
