@@ -85,10 +85,17 @@ func (h *Host) tend(c *contact, now time.Time) time.Time {
 			h.mu.Unlock()
 		})
 	}
+	if c.suspect {
+		c.suspect = false
+		for _, o := range h.hall.ConnsToPeer(peerID(c.id)) {
+			h.over.Go(func() { h.confirm(c, o) })
+		}
+	}
 	next := c.pinged.Add(every)
 	if w, _ := parse(b.RemoteMultiaddr()); !w.relay {
 		return h.leave(c, now, next)
 	}
+	c.leaveAt = time.Time{}
 	if !c.climbing && !now.Before(c.climbAt) {
 		c.climbing = true
 		h.over.Go(func() { h.climb(c) })

@@ -108,6 +108,7 @@ const (
 	Direct                            // a peer that was reached through a relay is reached straight: streams through the relay end soon, new ones go straight
 	Addresses                         // Addrs changed
 	Refused                           // Peer was refused; Reason tells why
+	Moved                             // the machine has other addresses; connections from those that are gone were ended
 )
 
 // Reasons of Refused, as fixed words.

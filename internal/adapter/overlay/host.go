@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -58,6 +57,7 @@ type Host struct {
 
 	mu    sync.Mutex
 	peers map[ident.NodeID]*contact
+	left  map[network.Conn]netip.Addr // where direct connections leave from
 	punch *holepunch.Service
 	lost  map[ident.NodeID]string // why there is no way, of those whom we tried
 }
@@ -72,7 +72,7 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 		cfg.times = usualTimes
 	}
 	logTo.Store(cfg.Log)
-	h := &Host{cfg: cfg, id: cfg.Key.ID(), wake: make(chan struct{}, 1), peers: make(map[ident.NodeID]*contact), lost: make(map[ident.NodeID]string)}
+	h := &Host{cfg: cfg, id: cfg.Key.ID(), wake: make(chan struct{}, 1), peers: make(map[ident.NodeID]*contact), left: make(map[network.Conn]netip.Addr), lost: make(map[ident.NodeID]string)}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	h.budget = budget{h: h, perDay: cfg.RelayBytes}
 	h.places = places{h: h, held: make(map[ident.NodeID]*place), failed: make(map[ident.NodeID]*failure)}
@@ -83,9 +83,10 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
-	h.over.Add(2)
+	h.over.Add(3)
 	go h.keep()
 	go h.hear()
+	go h.watchOwn()
 	return h, nil
 }
 
@@ -348,38 +349,11 @@ func (h *Host) hear() {
 	defer h.over.Done()
 	for e := range h.news.Out() {
 		switch e.(type) {
-		case event.EvtLocalAddressesUpdated:
-			h.closeStale()
-			h.emit(Event{Kind: Addresses})
-		case event.EvtHostReachableAddrsChanged:
+		case event.EvtLocalAddressesUpdated, event.EvtHostReachableAddrsChanged:
 			h.emit(Event{Kind: Addresses})
 		}
 		h.rouse()
 	}
-}
-
-// closeStale ends the connections that left from an address which the machine has no more:
-// nothing comes through them, but TCP would try for minutes.
-func (h *Host) closeStale() {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return
-	}
-	var own []netip.Addr
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			own = append(own, p.Addr().Unmap())
-		}
-	}
-	closeAll(slices.DeleteFunc(h.hall.Conns(), func(c network.Conn) bool {
-		w, ok := parse(c.LocalMultiaddr())
-		return !ok || w.relay || !stale(w.at.Addr(), own)
-	}))
-}
-
-// stale tells that a connection's own address is none of the machine's.
-func stale(local netip.Addr, own []netip.Addr) bool {
-	return !local.IsUnspecified() && !local.IsLoopback() && !slices.Contains(own, local.WithZone(""))
 }
 
 // rouse wakes the keeper.

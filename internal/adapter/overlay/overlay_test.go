@@ -534,6 +534,41 @@ func TestGoneWithoutAWord(t *testing.T) {
 	a.wait("the end", func(e Event) bool { return e.Kind == Disconnected && e.Peer == b.ID() })
 }
 
+// TestSecondConnection has the first ended soon if it is dead: the peer came again because it
+// had lost it. One that lives stays.
+func TestSecondConnection(t *testing.T) {
+	patient := func(c *Config) { c.times.dead = time.Hour }
+	a, b, c := start(t, patient), start(t, nil), start(t, nil)
+	b.echo()
+	c.echo()
+	a.knows(b, c)
+	path, cut := swallower(t, b.at.String())
+	if err := a.Connect(ctx(t), b.ID(), []group.Address{{At: path}}); err != nil {
+		t.Fatal(err)
+	}
+	a.connect(c)
+	dead, alive := a.open(b), a.open(c)
+	say(t, dead, "hello")
+	say(t, alive, "hello")
+	cut()
+	b.Drop(a.ID())
+	b.connect(a)
+	a.suspects(c)
+	if _, err := dead.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read from nowhere: %v", err)
+	}
+	say(t, alive, "still there")
+	say(t, a.open(b), "by the other")
+}
+
+// suspects has a node look whether its connections to another live.
+func (n *node) suspects(o *node) {
+	n.Host.mu.Lock()
+	n.peers[o.ID()].suspect = true
+	n.Host.mu.Unlock()
+	n.rouse()
+}
+
 // swallower passes connections on to an address until it is cut: then it swallows all.
 func swallower(t *testing.T, to string) (at netip.AddrPort, cut func()) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-yamux/v5"
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/quic-go/quic-go"
 
@@ -43,6 +42,7 @@ type contact struct {
 	since    time.Time
 	pinged   time.Time
 	pinging  bool
+	suspect  bool // of the connections that stand some may be dead
 	climbAt  time.Time
 	climbing bool
 	tries    int
@@ -103,12 +103,21 @@ func (h *Host) connected(_ network.Network, c network.Conn) {
 	}
 	w, _ := parse(c.RemoteMultiaddr())
 	climbed := false
+	var from netip.Addr
+	if !w.relay {
+		from = leaves(c)
+	}
 	h.mu.Lock() // told under it too, so that a beginning and an end are not told the wrong way round
 	p, now := h.peers[id], time.Now()
 	if p == nil {
 		p = &contact{id: id, since: now, sampled: now}
 		h.peers[id] = p
 		h.emit(Event{Kind: Connected, Peer: id})
+	} else { // one more than is needed: the peer may have lost the others
+		p.suspect = true
+	}
+	if from.IsValid() && !c.IsClosed() {
+		h.left[c] = from
 	}
 	p.pinged = time.Time{}
 	switch relayed := h.relayed(id); {
@@ -140,6 +149,7 @@ func (h *Host) disconnected(_ network.Network, c network.Conn) {
 	defer h.rouse()
 	h.mu.Lock() // another connection, if it is not here to see yet, is noted after this
 	defer h.mu.Unlock()
+	delete(h.left, c)
 	if slices.ContainsFunc(h.hall.ConnsToPeer(c.RemotePeer()), func(o network.Conn) bool { return !h.hall.isGuest(o) && !o.IsClosed() }) {
 		return
 	}
@@ -222,40 +232,6 @@ func (c *contact) roundTrip(conn network.Conn) time.Duration {
 		}
 	}
 	return time.Duration(c.rtt.Load())
-}
-
-// check measures the round trip of a connection with a frame of twelve bytes, and ends a
-// connection that gives no answer while no byte of a stream moves either: a peer that is
-// gone without a word is found out long before TCP does. Through a relay all this is of the
-// peer itself. QUIC does the same by itself (newQUIC).
-func (h *Host) check(c *contact, conn network.Conn) {
-	var y *yamux.Session
-	if !conn.As(&y) || y == nil {
-		return
-	}
-	in, out := c.in.Load(), c.out.Load()
-	answered := make(chan struct{})
-	h.over.Go(func() {
-		defer close(answered)
-		d, err := y.Ping()
-		if err != nil || d <= 0 {
-			return
-		}
-		if old := time.Duration(c.rtt.Load()); old > 0 {
-			d = (7*old + d) / 8
-		}
-		c.rtt.Store(int64(d))
-	})
-	late := time.NewTimer(h.cfg.times.dead)
-	defer late.Stop()
-	select {
-	case <-answered: // or the connection ended
-	case <-h.ctx.Done():
-	case <-late.C:
-		if c.in.Load() == in && c.out.Load() == out {
-			conn.Close()
-		}
-	}
 }
 
 // Reach is what is known of how this node is reached.

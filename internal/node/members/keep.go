@@ -32,6 +32,7 @@ type news struct {
 	mu    sync.Mutex
 	of    map[ident.NodeID]*change
 	addrs bool
+	moved bool
 }
 
 // change is what became of the connection to a node.
@@ -57,9 +58,12 @@ func (s *Service) overlayEvent(e overlay.Event) {
 		return
 	}
 	s.news.mu.Lock()
-	if e.Kind == overlay.Addresses {
+	switch e.Kind {
+	case overlay.Addresses:
 		s.news.addrs = true
-	} else {
+	case overlay.Moved:
+		s.news.moved = true
+	default:
 		c := s.news.of[e.Peer]
 		if c == nil {
 			c = &change{}
@@ -88,9 +92,9 @@ func (s *Service) rouse() {
 // keeper is what keep owns.
 type keeper struct {
 	s       *Service
-	addrs   []group.Address // of this node, when last looked
 	sample  time.Time
 	publish time.Time
+	moved   time.Time // when the machine's addresses changed
 	drop    time.Time // when to drop who is known no more; zero: nobody is
 	promote time.Time // when to end connections of guests who are members
 	tries   int
@@ -98,7 +102,7 @@ type keeper struct {
 
 // keep passes news between the overlay and the groups until the end.
 func (s *Service) keep() {
-	k := &keeper{s: s, addrs: s.host.Addrs(), sample: time.Now().Add(sampleEvery)}
+	k := &keeper{s: s, sample: time.Now().Add(sampleEvery)}
 	t := time.NewTimer(0)
 	defer t.Stop()
 	for {
@@ -117,8 +121,8 @@ func (s *Service) keep() {
 func (k *keeper) hear() {
 	s := k.s
 	s.news.mu.Lock()
-	of, addrs := s.news.of, s.news.addrs
-	s.news.of, s.news.addrs = make(map[ident.NodeID]*change), false
+	of, addrs, moved := s.news.of, s.news.addrs, s.news.moved
+	s.news.of, s.news.addrs, s.news.moved = make(map[ident.NodeID]*change), false, false
 	s.news.mu.Unlock()
 	var at map[ident.NodeID]overlay.Peer
 	if len(of) > 0 {
@@ -149,14 +153,18 @@ func (k *keeper) hear() {
 	if len(of) > 0 {
 		s.asks.rouse()
 	}
-	if addrs {
-		k.moved()
+	if moved { // what is lost from now on is lost by that, and sought at once
+		k.moved = time.Now()
+		s.groups.Seek()
+	}
+	if addrs || moved {
+		k.reachable()
 	}
 }
 
 // note remembers a change. A connection that ended as soon as it began was perhaps that of a
-// guest, whom the other side has come to know since (Promote): it is made anew at once, but
-// not again and again.
+// guest, whom the other side has come to know since (Promote), and one that ended as the
+// machine moved can be had again: they are made anew at once, but not again and again.
 func (k *keeper) note(id ident.NodeID, c *change) {
 	now, again := time.Now(), false
 	k.s.remember(id, func(p *past) {
@@ -165,7 +173,8 @@ func (k *keeper) note(id ident.NodeID, c *change) {
 			return
 		}
 		p.lost = now
-		if again = now.Sub(p.since) < quickAfter && now.Sub(p.quick) > quickEvery; again {
+		again = now.Sub(p.since) < quickAfter || now.Sub(k.moved) < quickAfter
+		if again = again && now.Sub(p.quick) > quickEvery; again {
 			p.quick = now
 		}
 	})
@@ -196,17 +205,10 @@ func reachedAt(p overlay.Peer) []group.Address {
 	return []group.Address{a}
 }
 
-// moved tells members where this node is now, and looks for those who are away if it is
-// where it was not before.
-func (k *keeper) moved() {
-	now := k.s.host.Addrs()
-	before := k.addrs
-	k.addrs = now
+// reachable tells members where this node is reached now.
+func (k *keeper) reachable() {
 	k.s.groups.AddrsChanged()
 	k.s.dhts.publish()
-	if slices.ContainsFunc(now, func(a group.Address) bool { return a.Via.IsZero() && !slices.Contains(before, a) }) {
-		k.s.groups.Seek()
-	}
 	k.s.cfg.Events(Event{Kind: Reachable})
 }
 
