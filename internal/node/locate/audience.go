@@ -2,6 +2,7 @@ package locate
 
 import (
 	"net/netip"
+	"slices"
 
 	"shoal/internal/core/group"
 	"shoal/internal/core/ident"
@@ -41,15 +42,12 @@ func (w *Audience) Sees(a netip.Addr) bool {
 	if w.Public() {
 		return true
 	}
-	if w.Member == nil || !ident.IsOverlay(a) {
-		return false
-	}
-	for _, g := range w.Groups {
-		if w.Member(g, a) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(w.Groups, func(g group.ID) bool { return w.in(g, a) })
+}
+
+// in tells whether the peer at that address is in a group.
+func (w *Audience) in(g group.ID, a netip.Addr) bool {
+	return w.Member != nil && ident.IsOverlay(a) && w.Member(g, a)
 }
 
 // Takes tells whether an address that was learnt there may be dialled for the share.
@@ -67,17 +65,18 @@ func (w *Audience) Takes(a netip.Addr, from candidates.Source) bool {
 var private = map[candidates.Source]bool{candidates.FromPerson: true, candidates.FromLink: true, candidates.FromTracker: true}
 
 // overlay are the sources from which overlay addresses of peers of public shares are taken.
-// Of what peers say Exchanges lets through only what other overlay peers do.
 var overlay = map[candidates.Source]bool{candidates.FromPerson: true, candidates.FromMember: true,
-	candidates.FromGroup: true, candidates.FromPeer: true, candidates.FromPEX: true}
+	candidates.FromGroup: true, candidates.FromPeer: true}
 
-// Exchanges tells whether a peer may tell us, or be told, of another by peer exchange.
+// Exchanges tells whether a peer may tell us, or be told, of another by peer exchange. Of an
+// overlay address it is only where a group of the share has both for members: who is in no
+// group with somebody is not to learn who that knows, and could not dial it either.
 func (w *Audience) Exchanges(with, about netip.Addr) bool {
 	switch {
 	case w.Private:
 		return false
 	case w.Public():
-		return !ident.IsOverlay(about) || ident.IsOverlay(with)
+		return !ident.IsOverlay(about)
 	}
-	return w.Sees(with) && w.Sees(about)
+	return slices.ContainsFunc(w.Groups, func(g group.ID) bool { return w.in(g, with) && w.in(g, about) })
 }

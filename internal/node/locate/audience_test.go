@@ -81,7 +81,7 @@ func TestTakes(t *testing.T) {
 		want string
 	}{
 		{"public", &public, stranger, "yyyyyyyyy"},
-		{"public over the overlay", &public, friend, "ynnyyynyn"},
+		{"public over the overlay", &public, friend, "ynnyyynnn"},
 		{"private", &privateShare, stranger, "yynnnnynn"},
 		{"private over the overlay", &privateShare, friend, "ynnnnnnnn"},
 		{"a group's", &familys, stranger, "nnnnnnnnn"},
@@ -103,9 +103,14 @@ func TestTakes(t *testing.T) {
 	}
 }
 
-// TestExchanges: overlay addresses are told to overlay peers and taken from those alone; a
-// group's peers tell each other of each other, private ones nothing (BEP 27).
+// TestExchanges: overlay addresses are told in shares of groups alone, between members of one
+// of these, so that nobody learns who else is in other groups; private ones tell nothing
+// (BEP 27).
 func TestExchanges(t *testing.T) {
+	friends, other := group.ID{2}, ident.NewKey([ident.SeedSize]byte{3}).ID().Addr()
+	two := Audience{Groups: []group.ID{family, friends}, Member: func(g group.ID, a netip.Addr) bool {
+		return member(g, a) || g == friends && a == other.Addr()
+	}}
 	for _, c := range []struct {
 		who         *Audience
 		with, about netip.AddrPort
@@ -113,7 +118,11 @@ func TestExchanges(t *testing.T) {
 	}{
 		{&public, stranger, stranger, true},
 		{&public, friend, stranger, true},
-		{&public, friend, foe, true},
+		{&public, friend, foe, false},
+		{&public, friend, friend, false},
+		{&two, friend, other, false},
+		{&two, other, friend, false},
+		{&two, other, other, true},
 		{&public, stranger, friend, false},
 		{&familys, friend, friend, true},
 		{&familys, friend, foe, false},
