@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/p2p/protocol/identify"
+
 	"shoal/internal/core/group"
 )
 
@@ -534,6 +537,41 @@ func TestGoneWithoutAWord(t *testing.T) {
 	a.wait("the end", func(e Event) bool { return e.Kind == Disconnected && e.Peer == b.ID() })
 }
 
+// TestCloseDoesNotAsk ends a host while it tells a peer something that does not answer: it
+// does not wait for the answer.
+func TestCloseDoesNotAsk(t *testing.T) {
+	a, b := start(t, nil), start(t, nil)
+	a.knows(b)
+	path, cut := swallower(t, b.at.String())
+	if err := a.Connect(ctx(t), b.ID(), []group.Address{{At: path}}); err != nil {
+		t.Fatal(err)
+	}
+	cut()
+	a.host.SetStreamHandler("/shoal/news/1", func(network.Stream) {}) // libp2p pushes what is new
+	for until := time.Now().Add(patience); !pushing(a); runtime.Gosched() {
+		if time.Now().After(until) {
+			t.Fatal("nothing is told")
+		}
+	}
+	begun := time.Now()
+	a.Close()
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("closing took %v", took)
+	}
+}
+
+// pushing tells whether a node is telling others what it can do.
+func pushing(n *node) bool {
+	for _, c := range n.host.Network().Conns() {
+		for _, s := range c.GetStreams() {
+			if s.Protocol() == identify.IDPush {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // TestSecondConnection has the first ended soon if it is dead: the peer came again because it
 // had lost it. One that lives stays.
 func TestSecondConnection(t *testing.T) {
@@ -577,11 +615,16 @@ func swallower(t *testing.T, to string) (at netip.AddrPort, cut func()) {
 	}
 	t.Cleanup(func() { l.Close() })
 	var gone atomic.Bool
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
 	pass := func(dst, src net.Conn) {
 		buf := make([]byte, 32<<10)
 		for {
 			n, err := src.Read(buf)
 			if err != nil {
+				if gone.Load() { // not even the end comes through
+					<-over
+				}
 				dst.Close()
 				return
 			}
