@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"shoal/internal/demo"
 	"shoal/internal/door/api"
-	"shoal/internal/door/cli"
 )
 
 // real runs the program as it is, with a home of its own, on loopback.
@@ -183,7 +183,7 @@ func TestGetOutlivesTheNodeOfAnother(t *testing.T) {
 	if code := get.wait(); code != 0 || !strings.Contains(get.err.String(), "has ended") {
 		t.Errorf("get ended with %d: %s", code, get.err.String())
 	}
-	if same, err := sameFile(file, filepath.Join(dir, "big.bin")); err != nil || !same {
+	if same, err := demo.Same(t.Context(), file, filepath.Join(dir, "big.bin"), nil); err != nil || !same {
 		t.Errorf("not what was shared: %v", err)
 	}
 	if code := seed.stop(os.Interrupt); code != 0 {
@@ -245,7 +245,7 @@ func TestGoSources(t *testing.T) {
 	if done.Bytes != made.Bytes || done.Path != filepath.Join(dir, made.Name) {
 		t.Errorf("%+v of %+v", done, made)
 	}
-	same, err := sameTree(t.Context(), root, done.Path, nil)
+	same, err := demo.Same(t.Context(), root, done.Path, nil)
 	if err != nil || !same {
 		t.Errorf("not what was shared: %v", err)
 	}
@@ -305,10 +305,10 @@ func TestOddNames(t *testing.T) {
 		}
 	}
 	r := newReal(t)
-	var demo cli.DemoReport
+	var figures demo.Report
 	c := r.start("demo", root, "--peers", "1", "--api-port", "0")
-	c.first(&demo)
-	if code := c.wait(); code != 0 || !demo.Equal {
+	c.until("demo", &figures, func() bool { return true })
+	if code := c.wait(); code != 0 || !figures.Equal {
 		t.Errorf("demo ended with %d: %s", code, c.err.String())
 	}
 	source := newReal(t)

@@ -17,6 +17,8 @@ var rooms = []struct {
 	{"internal/adapter", []string{"internal/core"}},
 	{"internal/node", []string{"internal/core", "internal/adapter", "internal/door/api"}},
 	{"internal/sim", []string{"internal/core"}},
+	// It runs nodes as people do, as processes with a door each: neither wiring nor a command.
+	{"internal/demo", []string{"internal/core", "internal/door/api", "internal/door/cli/term"}},
 	{"internal/door/api", []string{"internal/core"}},
 	{"internal/door/httpd", []string{"internal/door/api"}},
 	{"internal/door/cli", []string{"internal/door/api"}},

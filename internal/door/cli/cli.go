@@ -33,8 +33,8 @@ type Program interface {
 	// of the kind api.Locked. The end of ctx interrupts the start only.
 	Start(ctx context.Context, o StartOptions) (Node, error)
 	Upkeep
-	// Demo shares and fetches between nodes in this process.
-	Demo(ctx context.Context, o DemoOptions) (DemoReport, error)
+	// Demo shares and fetches between nodes that it runs as processes of their own.
+	Demo(ctx context.Context, o DemoOptions) error
 }
 
 // Upkeep looks after a home without a node.

@@ -2,8 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"time"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -11,58 +10,38 @@ import (
 	"shoal/internal/door/cli/term"
 )
 
-// DemoOptions are what `demo` is asked for.
+// DemoOptions are what `demo` is asked for, and how it tells what happens.
 type DemoOptions struct {
-	Path    string // file or folder to share; "": one that the demo makes
+	Path    string // file or folder to share; "": one that the demo finds or makes
 	Peers   int    // nodes that fetch
-	APIPort int    // of the sharing node; -1: the default, 0: any free one
-	Say     func(string)
-	Show    func([]DemoPeer) // called again and again while peers fetch
-}
-
-// DemoPeer is one node that fetches.
-type DemoPeer struct {
-	Name    string   `json:"name"`
-	Bytes   int64    `json:"bytes"`
-	Total   int64    `json:"total"`
-	Rate    api.Rate `json:"rate"`
-	Seconds float64  `json:"seconds" doc:"until it had everything"`
-	Wasted  int64    `json:"wasted"`
-	Sources int      `json:"sources" doc:"nodes it got data from"`
-	Equal   bool     `json:"equal" doc:"every byte was compared and is equal"`
-}
-
-// DemoReport is what a demo measured.
-type DemoReport struct {
-	Event   string     `json:"event"`
-	Link    string     `json:"link"`
-	Path    string     `json:"path"`
-	Bytes   int64      `json:"bytes"`
-	Files   int        `json:"files"`
-	Pieces  int        `json:"pieces"`
-	Hashing float64    `json:"hashing" doc:"seconds"`
-	Seconds float64    `json:"seconds" doc:"until the last peer had everything"`
-	Seed    int64      `json:"seed_uploaded" doc:"bytes that the sharing node sent; the rest went between the peers"`
-	Peers   []DemoPeer `json:"peers"`
-	Equal   bool       `json:"equal"`
+	APIPort int    // of the sharing node; 0: any free one
+	Keep    bool   // leave the homes of its nodes where they are
+	Print   func(v any)
+	Screen  *term.Screen
+	Stdout  io.Writer
 }
 
 func (a *app) demo() *cobra.Command {
 	o := DemoOptions{}
 	c := a.command(&cobra.Command{
 		Use:     "demo [PATH]",
-		Short:   "A small network on this machine: share PATH, fetch it by many peers, compare",
+		Short:   "A small network on this machine: join by a ticket, share PATH, fetch it by many, kill one, compare",
 		GroupID: groupNode,
-		Long: "demo runs several nodes in this process, on loopback only and in a temporary folder: one shares PATH (default:\n" +
-			"a folder it makes), the others fetch it from it and from each other. Then every byte is compared.",
-		Args: cobra.MaximumNArgs(1),
+		Long: "demo runs five nodes on loopback, each a process with a home of its own in a temporary folder. One founds a group, the\n" +
+			"others join it by one ticket; it shares PATH (default: the sources of Go's tools, or a folder that is made) for the\n" +
+			"group; one fetches it and becomes a second, slow seed; the others fetch it from the link alone, from both and from\n" +
+			"each other; half-way the first node is killed. Then every byte is compared. Nothing is left behind, and nothing\n" +
+			"outside this machine is asked. 0 only if all was equal and the others went on.",
+		Example: "  shoal demo\n  shoal demo ~/Photos --keep",
+		Args:    cobra.MaximumNArgs(1),
 	}, func(ctx context.Context, args []string) error {
 		if len(args) > 0 {
 			o.Path = args[0]
 		}
 		return a.runDemo(ctx, o)
 	})
-	c.Flags().IntVar(&o.Peers, "peers", 4, "`N` nodes that fetch, 1 to 32")
+	c.Flags().IntVar(&o.Peers, "peers", 4, "`N` nodes that fetch, 1 to 32; with 1 nobody is killed")
+	c.Flags().BoolVar(&o.Keep, "keep", false, "leave the homes and what was fetched where they are, and say where")
 	return c
 }
 
@@ -73,56 +52,10 @@ func (a *app) runDemo(ctx context.Context, o DemoOptions) error {
 	if a.global.scope != "" && a.global.scope != "loopback" {
 		return api.Errorf(api.Invalid, "--scope", "a demo stays on loopback")
 	}
-	o.APIPort = a.global.apiPort
-	o.Say = func(s string) { a.out.Say("%s", api.Safe(s)) }
-	o.Show = func(peers []DemoPeer) {
-		var bars []term.Bar
-		for _, p := range peers {
-			b := term.Bar{Name: p.Name, Part: 0, Rate: p.Rate, Peers: -1}
-			if p.Total > 0 {
-				b.Part = float64(p.Bytes) / float64(p.Total)
-			}
-			bars = append(bars, b)
-		}
-		if !a.global.json {
-			a.out.Draw(time.Now(), false, bars)
-		}
-	}
-	r, err := a.Program.Demo(ctx, o)
-	if err != nil {
-		return err
-	}
-	a.showDemo(r)
-	if !r.Equal {
-		return api.Errorf(api.BadData, r.Path, "what arrived is not what was shared")
-	}
-	return nil
-}
-
-func (a *app) showDemo(r DemoReport) {
+	o.APIPort = max(a.global.apiPort, 0)
+	o.Screen, o.Stdout = a.out, a.Stdout
 	if a.global.json {
-		r.Event = "demo"
-		a.print(r)
-		return
+		o.Print = a.print
 	}
-	a.line("shared %s: %s in %s, %s, hashed in %.2f s", api.Safe(r.Path), api.FormatSize(r.Bytes), term.Count(r.Files, "file"), term.Count(r.Pieces, "piece"), r.Hashing)
-	a.line("%s", r.Link)
-	t := &term.Table{Head: []string{"PEER", "FETCHED", "SECONDS", "RATE", "FROM", "WASTED", "COMPARED"}, Right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true}}
-	for _, p := range r.Peers {
-		verdict := "equal"
-		if !p.Equal {
-			verdict = "DIFFERENT"
-		}
-		rate := "-"
-		if p.Seconds > 0 {
-			rate = api.Rate(float64(p.Bytes) / p.Seconds).String()
-		}
-		t.Add(p.Name, api.FormatSize(p.Bytes), fmt.Sprintf("%.2f", p.Seconds), rate, term.Count(p.Sources, "node"), api.FormatSize(p.Wasted), verdict)
-	}
-	t.Write(a.Stdout)
-	copies := float64(r.Seed) / float64(max(r.Bytes, 1))
-	a.line("%s had all of it after %.2f s; the first node sent %.2f copies, the rest went between the peers", term.Count(len(r.Peers), "peer"), r.Seconds, copies)
-	if r.Equal {
-		a.line("every byte compared: equal")
-	}
+	return a.Program.Demo(ctx, o)
 }

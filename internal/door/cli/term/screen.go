@@ -56,16 +56,7 @@ func (s *Screen) Draw(now time.Time, force bool, bars []Bar) {
 		return
 	}
 	s.last = now
-	var b strings.Builder
-	if !s.hidden {
-		b.WriteString("\x1b[?25l")
-		s.hidden = true
-	}
-	if s.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", s.drawn)
-	}
-	width, most := s.size()
-	width, most = width-1, max(most-1, 1) // a full last column wraps on some terminals; the cursor stands below the bars
+	width, most := s.room()
 	var lines []string
 	for i, bar := range bars {
 		if i == most-1 && len(bars) > most {
@@ -73,6 +64,42 @@ func (s *Screen) Draw(now time.Time, force bool, bars []Bar) {
 			break
 		}
 		lines = append(lines, s.paint(bar, width))
+	}
+	s.redraw(lines)
+}
+
+// Show shows lines where the bars are, cut to the size of the terminal, unless something was
+// drawn a moment ago; they must be safe already.
+func (s *Screen) Show(now time.Time, lines []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.Terminal || now.Sub(s.last) < DrawEvery {
+		return
+	}
+	s.last = now
+	width, most := s.room()
+	var fit []string
+	for _, l := range lines[:min(len(lines), most)] {
+		fit = append(fit, Fit(l, width))
+	}
+	s.redraw(fit)
+}
+
+// room is how much can be drawn.
+func (s *Screen) room() (width, lines int) {
+	width, lines = s.size()
+	return width - 1, max(lines-1, 1) // a full last column wraps on some terminals; the cursor stands below the bars
+}
+
+// redraw puts lines in the place of those that are drawn.
+func (s *Screen) redraw(lines []string) {
+	var b strings.Builder
+	if !s.hidden {
+		b.WriteString("\x1b[?25l")
+		s.hidden = true
+	}
+	if s.drawn > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", s.drawn)
 	}
 	for _, l := range lines {
 		b.WriteString("\r\x1b[2K" + l + "\n")

@@ -1,0 +1,169 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"shoal/internal/door/api"
+	"shoal/internal/door/cli/term"
+)
+
+const (
+	// groupName is what the group of a demo is called.
+	groupName = "demo"
+	// meetWithin is how long members are waited for, to join and to find each other.
+	meetWithin = 20 * time.Second
+)
+
+// join founds the group with the first node and has all others join it by one ticket.
+func (d *demo) join(ctx context.Context) (api.Group, error) {
+	first, others := d.nodes[0], d.nodes[1:]
+	ctx, cancel := context.WithTimeoutCause(ctx, meetWithin, api.Errorf(api.Unreachable, groupName, "the nodes did not meet within %d s", int(meetWithin.Seconds())))
+	defer cancel()
+	group, err := first.client.NewGroup(ctx, api.GroupRequest{Name: groupName})
+	if err != nil {
+		return group, err
+	}
+	came, err := first.comers(ctx, len(others))
+	if err != nil {
+		return group, err
+	}
+	ticket, err := first.client.Invite(ctx, group.ID, api.InviteRequest{Uses: len(others)})
+	if err != nil {
+		return group, err
+	}
+	began := time.Now()
+	codes := make([]Code, len(others))
+	errs := make([]error, len(others))
+	var wg sync.WaitGroup
+	for i, n := range others {
+		wg.Go(func() {
+			var in api.Admission
+			in, errs[i] = n.client.Join(ctx, ticket.Ticket)
+			codes[i] = Code{Node: n.name, Joined: in.Code}
+		})
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return group, because(ctx, fmt.Errorf("%s: %w", others[i].name, err))
+		}
+	}
+	if err := d.compareCodes(ctx, codes, came); err != nil {
+		return group, err
+	}
+	d.say("%s founds the group %s and makes one ticket for %s; %s joined by it after %.2f s", first.name, groupName,
+		term.Count(len(others), "use"), names(others), time.Since(began).Seconds())
+	text := ""
+	for i, c := range codes {
+		if i < 2 {
+			text += fmt.Sprintf(", %s %s", c.Node, c.Joined)
+		}
+	}
+	d.say("  each saw the same code as %s, which people would compare aloud: %s …", first.name, text[2:])
+	ways, err := d.meet(ctx)
+	d.report.Group = Group{ID: group.ID, Name: group.Name, Members: len(d.nodes)}
+	d.print(JoinedEvent{Event: "joined", Group: d.report.Group, Seconds: time.Since(began).Seconds(), Codes: codes, Connections: ways})
+	return group, err
+}
+
+// comers follows who joins by a ticket of this node; the channel delivers NodeIDs with codes.
+func (n *node) comers(ctx context.Context, most int) (<-chan *api.MemberEvent, error) {
+	came, begun := make(chan *api.MemberEvent, most), make(chan error, 1)
+	go func() {
+		begun <- n.client.Watch(ctx, api.Filter{Begun: func() error { begun <- nil; return nil }}, func(e api.Event) error {
+			if m, ok := e.(*api.MemberEvent); ok && m.Event == api.EventMemberJoined && m.Code != "" {
+				select {
+				case came <- m:
+				case <-ctx.Done():
+				}
+			}
+			return nil
+		})
+	}()
+	select {
+	case err := <-begun:
+		return came, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// compareCodes holds what each node that joined saw against what the inviter saw of it.
+func (d *demo) compareCodes(ctx context.Context, codes []Code, came <-chan *api.MemberEvent) error {
+	for range codes {
+		select {
+		case m := <-came:
+			for i, n := range d.nodes[1:] {
+				if n.ready.NodeID == m.NodeID {
+					codes[i].Inviter, codes[i].Equal = m.Code, m.Code == codes[i].Joined
+				}
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	for _, c := range codes {
+		if !c.Equal {
+			return api.Errorf(api.BadData, c.Node, "it saw the code %s, and who invited it saw %q: they did not speak to each other", c.Joined, c.Inviter)
+		}
+	}
+	return nil
+}
+
+// meet waits until every member is connected to every other one, and tells how.
+func (d *demo) meet(ctx context.Context) (int, error) {
+	began := time.Now()
+	ask := time.NewTicker(50 * time.Millisecond)
+	defer ask.Stop()
+	for {
+		ends, ways, all := 0, map[api.How]bool{}, true
+		for _, n := range d.nodes {
+			p, err := n.client.Peers(ctx)
+			if err != nil {
+				return 0, because(ctx, err)
+			}
+			online := 0
+			for _, m := range p.Members {
+				if m.Connected {
+					online++
+					ways[m.How] = true
+				}
+			}
+			ends += online
+			all = all && online == len(d.nodes)-1
+		}
+		if all {
+			d.say("  all members found each other after %.2f s more: %s, %s", time.Since(began).Seconds(), term.Count(ends/2, "encrypted connection"), wayText(ways))
+			return ends / 2, nil
+		}
+		select {
+		case <-ask.C:
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}
+
+// wayText says how members are connected.
+func wayText(ways map[api.How]bool) string {
+	switch {
+	case ways[api.HowRelay]:
+		return "some through a member that relays"
+	case ways[api.HowTCP] && ways[api.HowQUIC]:
+		return "all direct, over TCP and QUIC"
+	case ways[api.HowQUIC]:
+		return "all direct, over QUIC"
+	}
+	return "all direct, over TCP"
+}
+
+// because is the reason why ctx ended, if it has, else err.
+func because(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
