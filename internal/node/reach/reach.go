@@ -116,8 +116,11 @@ func Open(cfg Config) (*Network, error) {
 
 // event passes on what happens in the overlay.
 func (n *Network) event(e members.Event) {
-	if e.Kind == members.MembersChanged {
+	switch {
+	case e.Kind == members.MembersChanged:
 		n.tags.forget()
+	case e.Kind == members.Reachable && n.dht != nil:
+		n.dht.Online() // this node's addresses are others now
 	}
 	if n.cfg.Events != nil {
 		n.cfg.Events(e)
