@@ -148,7 +148,10 @@ func TestMembersKilled(t *testing.T) {
 		sound(t, c.path, filepath.Join(c.out[i], filepath.Base(c.path)))
 	}
 	for i, n := range c.nodes {
-		if r, took := c.ups[i].stopped(ctx, syscall.SIGTERM); r.code != 0 || took > stopTime {
+		late := time.AfterFunc(stopTime, func() { _ = c.ups[i].program(syscall.SIGQUIT) }) // for the stacks
+		r, took := c.ups[i].stopped(ctx, syscall.SIGTERM)
+		late.Stop()
+		if r.code != 0 || took > stopTime {
 			t.Errorf("node %d: exit %d after %v: %s", i, r.code, took, r.stderr)
 		}
 		n.ok(ctx, "fsck")

@@ -191,6 +191,7 @@ func (h *Host) close() {
 		h.relay.Close()
 	}
 	if h.host != nil {
+		h.host.Network().Close() // first: else it waits for answers of peers that are gone
 		h.host.Close()
 	}
 	if punch != nil {

@@ -20,11 +20,11 @@ func init() {
 // logTo is where libp2p's lines go; nil: nowhere.
 var logTo atomic.Pointer[slog.Logger]
 
-// libp2pLog passes lines on, one step lower than libp2p calls them: what it warns of is a
-// peer's doing as a rule, and no business of the owner's.
+// libp2pLog passes lines on, none higher than debug: what it warns of is a peer's doing as a
+// rule, no business of the owner's, and it names addresses.
 type libp2pLog struct{ attrs []slog.Attr }
 
-func lower(l slog.Level) slog.Level { return l - 4 }
+func lower(l slog.Level) slog.Level { return min(l, slog.LevelInfo) - 4 }
 
 // Enabled is asked before each line.
 func (libp2pLog) Enabled(ctx context.Context, l slog.Level) bool {
