@@ -37,6 +37,7 @@ type Node struct {
 	net     *reach.Network  // nil while offline
 	groups  *groups.Service // of net, or of an offline node
 	known   atomic.Pointer[map[group.ID]api.GroupRef]
+	typed   typed
 	away    sync.Map      // NodeID → when a member's last connection of this run ended
 	watched chan struct{} // closed when no event of groups comes any more
 	started time.Time
@@ -85,7 +86,7 @@ func (n *Node) run() error {
 	cfg := engine.Config{
 		Home: n.opts.Home.Dir, Offline: n.opts.Offline, Catalog: n.catalog, Tracker: n.tracker,
 		Allow:         func(a netip.AddrPort, from candidates.Source) error { return scope.AllowFrom(a, learnt(from)) },
-		AllowIncoming: n.allowNear, // who reaches us is near enough
+		AllowIncoming: n.allowComer, // who reaches us is near enough
 		OnePerIP:      scope.PerIPLimits(), Resolve: n.names.lookup, Events: n.event, Version: "shoal " + api.Version,
 		MaxConns: net.Connections, MaxShareConns: net.ConnectionsPerShare, MaxDialling: net.HalfOpen, Slots: net.UploadSlots,
 		Reserve: n.opts.Config.Disk.Reserve.Bytes, OpenFiles: n.opts.Config.Disk.OpenFiles,
@@ -118,7 +119,7 @@ func learnt(s candidates.Source) Learnt {
 	switch s {
 	case candidates.FromPerson:
 		return FromPerson
-	case candidates.FromPeer:
+	case candidates.FromPeer, candidates.FromLAN:
 		return FromNear
 	}
 	return FromStranger
