@@ -33,7 +33,7 @@ func (n *Node) openNetwork() (err error) {
 		return err
 	}
 	cfg := reach.Config{Key: n.key, Name: name, Dir: n.opts.Home.Path(GroupsFolder), Ports: ports, Heard: heard,
-		Allow: n.allowNear, AllowStranger: c.Scope.Allow, DialFrom: n.opts.Bind.DialFrom, Internet: c.Scope == Internet, Loopback: c.Scope == Loopback,
+		Allow: n.allowComer, AllowNear: n.allowNear, AllowStranger: c.Scope.Allow, DialFrom: n.opts.Bind.DialFrom, Internet: c.Scope == Internet, Loopback: c.Scope == Loopback,
 		MapPorts: c.MapPort && c.Scope.PortMapping(), External: c.ExternalAddrs(ports.Number()), RelayBytes: int64(c.Relay),
 		DHT: c.DHT, StateFile: n.opts.Home.Path(DHTFile), Bootstrap: c.Bootstrap, Resolve: n.names.lookup,
 		LAN: c.LAN && c.Scope.Multicast(), Interfaces: n.opts.Bind.interfaces, LinkAddrs: n.opts.Bind.linkAddrs,
@@ -128,12 +128,19 @@ func (n *Node) memberEvent(e members.Event) {
 	}
 }
 
-// allowNear judges an address that a person or a member named, or that reached us.
-func (n *Node) allowNear(a netip.AddrPort) error {
-	if ident.IsOverlay(a.Addr()) {
-		return nil // a stream: its connection was judged when it came
-	}
+// allowComer judges an address that reached us.
+func (n *Node) allowComer(a netip.AddrPort) error {
 	return n.opts.Config.Network.Scope.AllowFrom(a, FromPerson)
+}
+
+// allowNear judges an address that a member or the local network named, perhaps after the
+// person did.
+func (n *Node) allowNear(a netip.AddrPort) error {
+	from := FromNear
+	if n.typed.Has(a) {
+		from = FromPerson
+	}
+	return n.opts.Config.Network.Scope.AllowFrom(a, from)
 }
 
 // listen opens the port for other nodes: the same number on every address, for TCP and UDP.

@@ -37,7 +37,7 @@ type Node struct {
 	net     *reach.Network  // nil while offline
 	groups  *groups.Service // of net, or of an offline node
 	known   atomic.Pointer[map[group.ID]api.GroupRef]
-	typed   typed
+	typed   reach.Typed
 	away    sync.Map      // NodeID → when a member's last connection of this run ended
 	watched chan struct{} // closed when no event of groups comes any more
 	started time.Time

@@ -161,6 +161,7 @@ func (n *Node) Connect(ctx context.Context, r api.ConnectRequest) (api.Connectio
 			return api.Connection{}, err
 		}
 	}
+	n.typed.Add(r.Address)
 	begun := time.Now()
 	out := api.Connection{Address: r.Address, Already: n.isConnected(r.Node)}
 	ctx, cancel := context.WithTimeout(ctx, connectTime)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"shoal/internal/core/ident"
 	"shoal/internal/door/api"
 )
 
@@ -154,6 +155,7 @@ var ranges = []struct {
 
 	{netip.MustParsePrefix("::/128"), classUnspecified},
 	{netip.MustParsePrefix("::1/128"), classLoopback},
+	{ident.OverlayNet, classSpecial},                     // nobody listens there
 	{netip.MustParsePrefix("fc00::/7"), classPrivate},    // RFC 4193
 	{netip.MustParsePrefix("fe80::/10"), classLinkLocal}, // RFC 4291
 	{netip.MustParsePrefix("ff00::/8"), classMulticast},  // RFC 4291

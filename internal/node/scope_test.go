@@ -33,6 +33,7 @@ func TestScopeTable(t *testing.T) {
 		{"fd00::1", "-", "snp", "np"},
 		{"fc00::1", "-", "snp", "np"},
 		{"fd00::1%eth0", "-", "-", "-"},
+		{"fd73:686f:616c::1", "-", "-", "-"},
 		// A carrier's own network is neither ours nor the world's.
 		{"100.64.0.1", "-", "-", "np"},
 		{"100.127.255.255", "-", "-", "np"},

@@ -237,7 +237,7 @@ func (punchable) FilterLocal(_ peer.ID, all []ma.Multiaddr) []ma.Multiaddr {
 func (f punchable) FilterRemote(p peer.ID, all []ma.Multiaddr) []ma.Multiaddr {
 	var out []ma.Multiaddr
 	for _, m := range f.FilterLocal(p, all) {
-		if w, _ := parse(m); f.h.cfg.Allow(w.at) == nil {
+		if w, _ := parse(m); f.h.cfg.AllowDial(w.at) == nil {
 			out = append(out, m)
 		}
 	}

@@ -31,9 +31,12 @@ type Config struct {
 	// Known tells that a node is a member of one of our groups, or somebody whom we are
 	// just joining. Where it becomes false Drop must be called.
 	Known func(ident.NodeID) bool
-	// Allow is an error if nothing may be sent to that address. It is asked at each dial
-	// and for each incoming connection; of a relayed one the relay's address is judged.
+	// Allow is an error if nothing may be sent to that address. It is asked for each incoming
+	// connection; of a relayed one the relay's address is judged.
 	Allow func(netip.AddrPort) error
+	// AllowDial is Allow at each dial: who reaches us shows an address, whom we dial has it from
+	// others' word as a rule. nil: Allow.
+	AllowDial func(netip.AddrPort) error
 	// DialFrom is the local address to dial a peer from by TCP, the zero value being any;
 	// nil: any.
 	DialFrom func(peer netip.Addr) (netip.Addr, error)

@@ -222,9 +222,9 @@ func (n *hall) InterceptAddrDial(p peer.ID, m ma.Multiaddr) bool {
 	return ok && n.allows(p, w.at)
 }
 
-// allows asks Config.Allow, and tells of a no.
+// allows asks Config.AllowDial, and tells of a no.
 func (n *hall) allows(p peer.ID, at netip.AddrPort) bool {
-	err := n.h.cfg.Allow(at)
+	err := n.h.cfg.AllowDial(at)
 	if err == nil && usable(at) {
 		return true
 	}
@@ -280,10 +280,10 @@ type proberGate struct{ h *Host }
 // InterceptPeerDial allows: whom to probe the service has judged.
 func (g proberGate) InterceptPeerDial(peer.ID) bool { return true }
 
-// InterceptAddrDial asks Config.Allow.
+// InterceptAddrDial asks Config.AllowDial.
 func (g proberGate) InterceptAddrDial(_ peer.ID, m ma.Multiaddr) bool {
 	w, ok := parse(m)
-	return ok && !w.relay && usable(w.at) && g.h.cfg.Allow(w.at) == nil
+	return ok && !w.relay && usable(w.at) && g.h.cfg.AllowDial(w.at) == nil
 }
 
 // InterceptAccept refuses: it listens nowhere.

@@ -68,6 +68,9 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	if cfg.Known == nil || cfg.Allow == nil {
 		return nil, errors.New("overlay: Known and Allow must be given")
 	}
+	if cfg.AllowDial == nil {
+		cfg.AllowDial = cfg.Allow
+	}
 	if cfg.times == (times{}) {
 		cfg.times = usualTimes
 	}

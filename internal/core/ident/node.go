@@ -73,6 +73,9 @@ const overlayPort = 7463
 // (RFC 4193 fd00::/8, "shoal" as its 40 random bits) that no packet is ever sent to.
 var overlayNet = [6]byte{0xfd, 's', 'h', 'o', 'a', 'l'}
 
+// OverlayNet is that range.
+var OverlayNet = netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, 's', 'h', 'o', 'a', 'l'}), 8*len(overlayNet))
+
 // Addr is the address under which the node stands in tables that are made for addresses:
 // ten bytes of the hash of its key. Nothing listens there: it is dialled over the overlay.
 func (id NodeID) Addr() netip.AddrPort {

@@ -34,15 +34,15 @@ type Config struct {
 	Ports *oneport.Ports // taken over; made with Heard
 	Heard *Heard         // what Ports was made with
 
-	// Allow is an error if an address that a person or a member named may not be contacted
-	// or answered; AllowStranger judges one that a stranger named.
-	Allow, AllowStranger func(netip.AddrPort) error
-	DialFrom             func(peer netip.Addr) (netip.Addr, error) // local address to dial from; zero: any
-	Internet             bool                                      // nodes anywhere may be met: their NATs are worked through
-	Loopback             bool                                      // all addresses are this machine's
-	MapPorts             bool                                      // the router may be asked for the port
-	External             []netip.AddrPort                          // where the owner says that we are reached
-	RelayBytes           int64                                     // a day, for members; 0: none
+	// Allow is an error if an address that reached us may not be answered; AllowNear judges
+	// one that a member or the local network named, AllowStranger one that a stranger did.
+	Allow, AllowNear, AllowStranger func(netip.AddrPort) error
+	DialFrom                        func(peer netip.Addr) (netip.Addr, error) // local address to dial from; zero: any
+	Internet                        bool                                      // nodes anywhere may be met: their NATs are worked through
+	Loopback                        bool                                      // all addresses are this machine's
+	MapPorts                        bool                                      // the router may be asked for the port
+	External                        []netip.AddrPort                          // where the owner says that we are reached
+	RelayBytes                      int64                                     // a day, for members; 0: none
 
 	DHT       bool   // take part in Mainline
 	StateFile string // where its table is kept
@@ -90,7 +90,7 @@ func Open(cfg Config) (*Network, error) {
 	n := &Network{cfg: cfg, tcp: porch.TCP(cfg.DialFrom)}
 	n.tags.self, n.tags.members = cfg.Key.ID(), n.people
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	o := overlay.Config{TCP: cfg.Ports.Overlay(), Allow: cfg.Allow, DialFrom: cfg.DialFrom, External: n.external,
+	o := overlay.Config{TCP: cfg.Ports.Overlay(), Allow: cfg.Allow, AllowDial: cfg.AllowNear, DialFrom: cfg.DialFrom, External: n.external,
 		Probe: cfg.Internet, Punch: cfg.Internet, UsePlaces: cfg.Internet, Public: len(cfg.External) > 0, MapPorts: cfg.MapPorts,
 		RelayBytes: cfg.RelayBytes, Log: cfg.Log}
 	if cfg.RelayBytes > 0 {
@@ -100,7 +100,7 @@ func Open(cfg Config) (*Network, error) {
 		o.UDP = append(o.UDP, overlay.Datagrams{Conn: u.Socket(), Sort: u.Sort, Claim: u.Claim})
 	}
 	var err error
-	if n.members, err = members.Open(members.Config{Key: cfg.Key, Name: cfg.Name, Dir: cfg.Dir, Overlay: o, Events: n.event}); err != nil {
+	if n.members, err = members.Open(members.Config{Key: cfg.Key, Name: cfg.Name, Dir: cfg.Dir, Overlay: o, Events: n.event, Resolve: cfg.Resolve}); err != nil {
 		cfg.Ports.Close()
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func Open(cfg Config) (*Network, error) {
 	}
 	if cfg.LAN {
 		n.near, n.lanErr = nearby.New(lan.Config{Port: cfg.Ports.Number(), Interfaces: cfg.Interfaces, Addrs: cfg.LinkAddrs,
-			Allow: cfg.Allow, Tags: n.tags.mine, Found: n.found})
+			Allow: cfg.AllowNear, Tags: n.tags.mine, Found: n.found})
 	}
 	return n, nil
 }
