@@ -25,7 +25,11 @@ func TestMain(m *testing.M) {
 			return 1 // Inside has said why
 		}
 		becomeRoot()
-		return m.Run()
+		code := m.Run()
+		if made := folderMade(); made != "" {
+			os.RemoveAll(made)
+		}
+		return code
 	}))
 }
 

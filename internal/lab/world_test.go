@@ -19,6 +19,7 @@ type world struct {
 	left, right *space // computers
 	leftRouter  *space
 	rightRouter *space
+	wires       []*space // bridges of houses
 }
 
 // newWorld makes a world whose two home routers are of one kind.
@@ -49,4 +50,22 @@ func (w *world) public(name string, n int) *space {
 	wire(s, "eth0", fmt.Sprintf("11.0.%d.2/24", n), w.internet, name, fmt.Sprintf("11.0.%d.1/24", n))
 	s.route("default", fmt.Sprintf("11.0.%d.1", n))
 	return s
+}
+
+// house makes computers that share one wire behind a router, at 2, 3 and on of a network.
+func (w *world) house(name string, n int, net string, kind translation, hosts ...string) (all []*space) {
+	w.t.Helper()
+	bridge, router := newBridge(w.t, name), newHomeRouter(w.t, name+"-router", kind)
+	w.wires = append(w.wires, bridge)
+	wire(bridge, "to-router", "", router, "in0", net+".1/24")
+	bridge.sh("ip", "link", "set", "to-router", "master", "br0")
+	wire(router, "out0", fmt.Sprintf("11.0.%d.2/24", n), w.internet, name, fmt.Sprintf("11.0.%d.1/24", n))
+	router.route("default", fmt.Sprintf("11.0.%d.1", n))
+	for i, h := range hosts {
+		s := newSpace(w.t, h)
+		bridge.plug(s, fmt.Sprintf("%s.%d/24", net, i+2))
+		s.route("default", net+".1")
+		all = append(all, s)
+	}
+	return all
 }
