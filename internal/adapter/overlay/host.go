@@ -295,12 +295,15 @@ func (h *Host) Drop(id ident.NodeID) {
 }
 
 // Promote ends the connections of guests who are known by now, so that they come again as
-// what they are, unless a stream is under way on them; it tells how many those are. What we
-// relay for a guest does not count: a member gets more.
+// what they are, unless a stream of theirs is under way on them; it tells how many those are.
+// What we relay for a guest does not count: a member gets more. Nor does what we opened: that
+// is meant for a member, and would be kept from one for as long as it stands.
 func (h *Host) Promote() (busy int) {
 	var idle []network.Conn
 	for _, c := range h.hall.promoted() {
-		if slices.ContainsFunc(c.GetStreams(), func(s network.Stream) bool { return s.Protocol() != relayproto.ProtoIDv2Hop }) {
+		if slices.ContainsFunc(c.GetStreams(), func(s network.Stream) bool {
+			return s.Stat().Direction == network.DirInbound && s.Protocol() != relayproto.ProtoIDv2Hop
+		}) {
 			busy++
 		} else {
 			idle = append(idle, c)

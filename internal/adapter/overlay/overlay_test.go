@@ -363,6 +363,31 @@ func TestPromote(t *testing.T) {
 	b.wait("a member", func(e Event) bool { return e.Kind == Connected && e.Peer == a.ID() })
 }
 
+// TestPromoteBeforeOwnStreams: both came to know each other, one a moment later, and that one has
+// opened a stream that stands for good, over what it took for a guest's connection. The guest
+// becomes a member all the same.
+func TestPromoteBeforeOwnStreams(t *testing.T) {
+	a, b := start(t, nil), start(t, nil)
+	b.HandleAnyone("/shoal/test/door", func(s *Stream) { io.Copy(s, s) })
+	a.echo()
+	a.set(b, true)
+	a.connect(b)
+	s, err := a.Open(ctx(t), b.ID(), "/shoal/test/door")
+	if err != nil {
+		t.Fatal(err)
+	}
+	say(t, s, "let me in")
+	b.set(a, true)
+	say(t, b.open(a), "for good")
+	s.Close()
+	for end := time.Now().Add(patience); b.Promote() > 0 && time.Now().Before(end); {
+		runtime.Gosched()
+	}
+	a.wait("the end of the connection", func(e Event) bool { return e.Kind == Disconnected })
+	a.connect(b)
+	b.wait("a member", func(e Event) bool { return e.Kind == Connected && e.Peer == a.ID() })
+}
+
 // TestPlaces keeps a place only while it is needed and the relay is a member.
 func TestPlaces(t *testing.T) {
 	_, b, r := trio(t, nil)
