@@ -18,8 +18,10 @@ import (
 
 // Bounds of guests.
 const (
-	guestTime      = time.Minute // how long a guest's connection may stand
-	guestStreams   = 4           // that it may have open at once
+	guestTime      = time.Minute      // how long a guest's connection may stand
+	guestBusy      = 20 * time.Second // how long it surely does while others want its place
+	guestIdle      = 2 * time.Second  // and if it has no stream
+	guestStreams   = 4                // that it may have open at once
 	guestNegotiate = 10 * time.Second
 	maxGuestTable  = 1024
 )
@@ -43,8 +45,16 @@ type hall struct {
 // guest is a connection of somebody who is not known. The entry outlives the connection for
 // a while, as those who hear of its end ask too.
 type guest struct {
+	since   time.Time
 	streams int
 	ended   time.Time
+}
+
+// yields tells whether a guest makes room for another: who means it opens a stream at once,
+// and is soon ready.
+func (g *guest) yields(c network.Conn, now time.Time) bool {
+	age := now.Sub(g.since)
+	return c.Stat().Direction == network.DirInbound && (age >= guestBusy || age >= guestIdle && len(c.GetStreams()) == 0)
 }
 
 // newHall makes a hall whose swarm comes later: the swarm needs the gate first.
@@ -158,25 +168,32 @@ func (n *hall) promoted() (all []network.Conn) {
 	return all
 }
 
-// take makes a connection a guest's; false if there are too many.
+// take makes a connection a guest's; false if there are too many of whom none makes room.
 func (n *hall) take(c network.Conn) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now, standing := time.Now(), 0
+	var oldest network.Conn
 	for other, g := range n.guests {
 		switch {
 		case !other.IsClosed():
 			standing++
+			if g.yields(other, now) && (oldest == nil || g.since.Before(n.guests[oldest].since)) {
+				oldest = other
+			}
 		case g.ended.IsZero():
 			g.ended = now
 		case now.Sub(g.ended) > guestTime:
 			delete(n.guests, other)
 		}
 	}
-	if standing >= MaxGuests || len(n.guests) >= maxGuestTable {
+	if standing >= MaxGuests && oldest == nil || len(n.guests) >= maxGuestTable {
 		return false
 	}
-	n.guests[c] = &guest{}
+	if standing >= MaxGuests {
+		go oldest.Close() // its end is told, and asks whether it was a guest
+	}
+	n.guests[c] = &guest{since: now}
 	time.AfterFunc(guestTime, func() { c.Close() })
 	return true
 }

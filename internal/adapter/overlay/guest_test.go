@@ -1,0 +1,56 @@
+package overlay
+
+import (
+	"io"
+	"testing"
+	"time"
+)
+
+// TestGuestsMakeRoom: guests who say nothing keep nobody out for long, and those who keep
+// talking not for ever.
+func TestGuestsMakeRoom(t *testing.T) {
+	const door = "/shoal/test/door"
+	for what, c := range map[string]struct {
+		talk bool
+		age  time.Duration
+		want bool
+	}{
+		"silent":      {false, guestIdle, true},
+		"just come":   {false, guestIdle / 2, false},
+		"talking":     {true, guestIdle, false},
+		"talking on":  {true, guestBusy, true},
+		"long silent": {false, guestTime, true},
+	} {
+		b := start(t, nil)
+		b.HandleAnyone(door, func(s *Stream) { io.Copy(s, s) })
+		guest := func() *node {
+			a := start(t, nil)
+			a.set(b, true)
+			a.Learn(b.ID(), b.addr())
+			return a
+		}
+		for range MaxGuests {
+			a := guest()
+			a.connect(b)
+			if c.talk {
+				s, err := a.Open(ctx(t), b.ID(), door)
+				if err != nil {
+					t.Fatal(err)
+				}
+				say(t, s, "hello")
+			}
+		}
+		b.hall.mu.Lock()
+		for _, g := range b.hall.guests {
+			g.since = g.since.Add(-c.age)
+		}
+		b.hall.mu.Unlock()
+		s, err := guest().Open(ctx(t), b.ID(), door)
+		if (err == nil) != c.want {
+			t.Errorf("%s guests: %v", what, err)
+		}
+		if err == nil {
+			say(t, s, "let me in")
+		}
+	}
+}
