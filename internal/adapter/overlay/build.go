@@ -77,12 +77,9 @@ func (w *wired) close() error {
 	return errors.Join(w.Swarm.Close(), w.quic.Close(), w.Swarm.Peerstore().Close())
 }
 
-// muxes is yamux with windows that grow to what a fast and far link holds.
+// muxes is yamux with windows of our own.
 func muxes() []upgrader.StreamMuxer {
-	y := *muxer.DefaultTransport
-	y.MaxStreamWindowSize = 16 << 20
-	y.MaxMessageSize = maxFrame
-	return []upgrader.StreamMuxer{{ID: muxer.ID, Muxer: &y}}
+	return []upgrader.StreamMuxer{{ID: muxer.ID, Muxer: multiplexer{newUnread()}}}
 }
 
 // wire puts a swarm together: TCP with TLS 1.3 and yamux, and QUIC.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/sec"
@@ -32,28 +33,47 @@ type bulk struct{ sec.SecureTransport }
 func (t bulk) SecureInbound(ctx context.Context, c net.Conn, p peer.ID) (sec.SecureConn, error) {
 	r := &records{Conn: c}
 	s, err := t.SecureTransport.SecureInbound(ctx, r, p)
-	if err != nil {
-		return nil, err
-	}
-	return &whole{SecureConn: s, records: r}, nil
+	return newWhole(r, s, err)
 }
 
 // SecureOutbound shakes hands with somebody who was dialled.
 func (t bulk) SecureOutbound(ctx context.Context, c net.Conn, p peer.ID) (sec.SecureConn, error) {
 	r := &records{Conn: c}
 	s, err := t.SecureTransport.SecureOutbound(ctx, r, p)
-	if err != nil {
-		return nil, err
-	}
-	return &whole{SecureConn: s, records: r}, nil
+	return newWhole(r, s, err)
 }
 
 // whole is a connection whose writes go out whole.
 type whole struct {
 	sec.SecureConn
 	records *records
-	mu      sync.Mutex // one write at a time
+	rtt     time.Duration // of the handshake
+	ledger  *ledger       // counts what comes; nil: nobody does. Set before anything is read
+	mu      sync.Mutex    // one write at a time
 	sending atomic.Bool
+}
+
+// newWhole is a connection that has shaken hands, or has not.
+func newWhole(r *records, s sec.SecureConn, err error) (sec.SecureConn, error) {
+	if err != nil {
+		return nil, err
+	}
+	w := &whole{SecureConn: s, records: r, rtt: r.rtt}
+	r.shaken = true
+	return w, nil
+}
+
+// Read reads what the peer sent, when there is room for it.
+func (w *whole) Read(b []byte) (int, error) {
+	if w.ledger == nil {
+		return w.SecureConn.Read(b)
+	}
+	w.ledger.wait()
+	n, err := w.SecureConn.Read(b)
+	if lerr := w.ledger.came(b[:n]); lerr != nil {
+		return 0, lerr
+	}
+	return n, err
 }
 
 // Write encrypts all of b, then sends it.
@@ -76,6 +96,9 @@ func (w *whole) Write(b []byte) (int, error) {
 // Close ends the connection. While the peer is being sent something TLS can't say goodbye,
 // and would wait for it.
 func (w *whole) Close() error {
+	if w.ledger != nil {
+		w.ledger.end()
+	}
 	if w.sending.Load() {
 		w.records.Conn.Close()
 	}
@@ -94,6 +117,11 @@ type records struct {
 
 	mu  sync.Mutex
 	out *[]byte // what is held; nil: nothing is to be
+
+	// Of the handshake, which is one goroutine's.
+	wrote  time.Time
+	rtt    time.Duration // the least time from a write to the answer
+	shaken bool
 
 	// Reading is for one goroutine.
 	in   *[]byte // read ahead, of which rest is left; nil: nothing is
@@ -127,6 +155,9 @@ func (r *records) send() error {
 func (r *records) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.shaken {
+		r.wrote = time.Now()
+	}
 	if r.out == nil {
 		return r.Conn.Write(b)
 	}
@@ -139,6 +170,12 @@ func (r *records) Write(b []byte) (int, error) {
 func (r *records) Read(b []byte) (int, error) {
 	if r.in == nil && !r.more {
 		n, err := r.Conn.Read(b)
+		if !r.shaken && !r.wrote.IsZero() {
+			if d := time.Since(r.wrote); r.rtt == 0 || d < r.rtt {
+				r.rtt = d
+			}
+			r.wrote = time.Time{}
+		}
 		r.more = n == len(b) && n >= record/2
 		return n, err
 	}

@@ -33,6 +33,13 @@ func secured(t *testing.T) (a, b sec.SecureConn, beneath *counted) {
 	t.Helper()
 	near, far := net.Pipe()
 	beneath = &counted{Conn: near}
+	a, b = securedOver(t, beneath, far)
+	return a, b, beneath
+}
+
+// securedOver encrypts what two ends of a wire say.
+func securedOver(t *testing.T, near, far net.Conn) (a, b sec.SecureConn) {
+	t.Helper()
 	ends := make([]bulk, 2)
 	ids := make([]peer.ID, 2)
 	for i := range ends {
@@ -55,12 +62,12 @@ func secured(t *testing.T) (a, b sec.SecureConn, beneath *counted) {
 		b, err = ends[1].SecureInbound(context.Background(), far, "")
 		came <- err
 	}()
-	a, err := ends[0].SecureOutbound(context.Background(), beneath, ids[1])
+	a, err := ends[0].SecureOutbound(context.Background(), near, ids[1])
 	if err = errors.Join(err, <-came); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { near.Close(); far.Close() })
-	return a, b, beneath
+	return a, b
 }
 
 // TestFramesGoOutWhole: every frame reaches the system with one call, and the other end reads
