@@ -77,6 +77,21 @@ func TestPipes(t *testing.T) {
 		}
 		st.Close()
 	}
+	// One member does not take the places of all.
+	for range 8 {
+		st, err := b.host.Open(soon(t), a.id(), DHTProtocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+		st.Write(g[:])
+	}
+	served := func() int {
+		a.dhts.pipes.mu.Lock()
+		defer a.dhts.pipes.mu.Unlock()
+		return a.dhts.pipes.served(pipeKey{g, b.id()})
+	}
+	within(t, patience, "two of eight", func() bool { return served() == maxServed })
 	// Still a member of the one group, it is none of the other's any more.
 	a.invites("work", b)
 	within(t, patience, "in both", func() bool { return len(b.DHTs()) == 2 && b.DHTs()[0].Nodes == 1 && b.DHTs()[1].Nodes == 1 })

@@ -15,6 +15,7 @@ import (
 // Bounds of the streams of DHTs.
 const (
 	maxPipes  = 512              // streams, of both sides
+	maxServed = 2                // that one member opened for one group: the second while the first ends
 	pipeQueue = 64               // messages that wait for one
 	pipeIdle  = time.Minute      // after which the opener closes it
 	pipeSlack = time.Minute      // after which the other side does
@@ -45,6 +46,7 @@ type pipeKey struct {
 // pipe is one stream, or one that is being opened.
 type pipe struct {
 	pipeKey
+	theirs bool // the member opened it
 	out    chan []byte
 	used   atomic.Int64 // unix nanoseconds
 	cancel context.CancelFunc
@@ -82,10 +84,10 @@ func (p *pipes) send(g group.ID, to netip.AddrPort, b []byte) {
 // add makes a pipe, nil if there are too many; under the lock. Of two to one member it is
 // the first that carries what is sent, unless it is ours to open.
 func (p *pipes) add(key pipeKey, first bool) (*pipe, context.Context) {
-	if len(p.all) >= maxPipes {
+	if len(p.all) >= maxPipes || !first && p.served(key) >= maxServed {
 		return nil, nil
 	}
-	at := &pipe{pipeKey: key, out: make(chan []byte, pipeQueue)}
+	at := &pipe{pipeKey: key, out: make(chan []byte, pipeQueue), theirs: !first}
 	at.used.Store(time.Now().UnixNano())
 	ctx, cancel := context.WithCancel(p.d.s.ctx)
 	at.cancel = cancel
@@ -94,6 +96,16 @@ func (p *pipes) add(key pipeKey, first bool) (*pipe, context.Context) {
 		p.open[key] = at
 	}
 	return at, ctx
+}
+
+// served is how many pipes a member has opened for a group; under the lock.
+func (p *pipes) served(key pipeKey) (n int) {
+	for at := range p.all {
+		if at.theirs && at.pipeKey == key {
+			n++
+		}
+	}
+	return n
 }
 
 // remove forgets a pipe that has ended.
