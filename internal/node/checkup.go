@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"shoal/internal/door/api"
@@ -34,10 +35,25 @@ func (n *Node) settle(ctx context.Context) {
 	ctx, cancel := context.WithDeadline(ctx, n.started.Add(patience))
 	defer cancel()
 	_ = n.net.Members().Ready(ctx) // lookAround tells of an error
+	n.awaitMembers(ctx)
 	if d := n.net.DHT(); d != nil && n.opts.Config.Network.Scope == Internet {
 		select {
 		case <-d.Ready():
 		case <-ctx.Done():
+		}
+	}
+}
+
+// awaitMembers waits until all members are connected, or ctx has ended.
+func (n *Node) awaitMembers(ctx context.Context) {
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	away := func(c api.Contact) bool { return !c.Connected }
+	for slices.ContainsFunc(n.contacts(), away) {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

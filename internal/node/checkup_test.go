@@ -74,3 +74,16 @@ func TestConnectSaysWhy(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestDoctorWaitsForMembers: a node that has only just begun meets its members before it is
+// judged by them.
+func TestDoctorWaitsForMembers(t *testing.T) {
+	a, h := startHeard(t, "ada"), openHome(t)
+	begin := func() *Node { return startNode(t, h, nil) }
+	b := begin()
+	a.join("home", &heard{b, t, b.Subscribe(1)})
+	stop(t, b)
+	if f := verdicts(t, begin())["members"]; f.Verdict != api.VerdictOK {
+		t.Errorf("%+v", f)
+	}
+}

@@ -43,8 +43,8 @@ type NetworkConfig struct {
 	HalfOpen            int    `toml:"half_open" doc:"Most connections being opened at a time, 1 to 1000."`
 	UploadSlots         int    `toml:"upload_slots" doc:"Peers of one share that are sent data at a time, 1 to 1000."`
 
-	DHT       bool     `toml:"dht" doc:"Find peers of public shares in the public DHT (Mainline), and help others to; scope internet only. Shares for groups are never named there."`
-	Bootstrap []string `toml:"bootstrap" doc:"Where the DHT is entered when no node of an earlier run answers, as host:port (at most 32)."`
+	DHT       bool     `toml:"dht" doc:"Find peers of public shares in the public DHT (Mainline), and help others to. Shares for groups are never named there."`
+	Bootstrap []string `toml:"bootstrap" doc:"Where the DHT is entered when no node of an earlier run answers, as host:port (at most 32); outside scope internet only addresses within the scope count, no names."`
 	LAN       bool     `toml:"lan" doc:"Find nodes and peers on the local network, and be found there (multicast); never in scope loopback."`
 	MapPort   bool     `toml:"map_port" doc:"Ask the router to pass the port on to this node (UPnP, NAT-PMP); scope internet only."`
 	External  []string `toml:"external" doc:"Addresses at which you know this node to be reached from outside, as IP or IP:PORT (at most 8), such as those of a port that you mapped yourself."`

@@ -50,7 +50,7 @@ func addReach(t *term.Table, st api.Status) {
 		t.Add("reached", reachText(st.Reach, st.Scope))
 	}
 	if d := st.DHT; d != nil {
-		t.Add("DHT", dhtText(d))
+		t.Add("DHT", dhtText(d, st.Scope))
 	}
 	if st.Groups > 0 {
 		t.Add("members", fmt.Sprintf("%d of %d online, in %s", st.Online, st.Members, term.Count(st.Groups, "group")))
@@ -106,10 +106,12 @@ func reachText(r *api.Reach, scope string) string {
 	return text
 }
 
-func dhtText(d *api.DHTStatus) string {
+func dhtText(d *api.DHTStatus, scope string) string {
 	switch {
 	case !d.Enabled:
 		return "not used"
+	case !d.Ready && d.Nodes == 0 && scope != "internet":
+		return "no node is known in scope " + scope
 	case !d.Ready && d.Nodes == 0:
 		return "no node is known yet"
 	}

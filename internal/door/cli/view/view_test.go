@@ -33,16 +33,18 @@ func TestReachText(t *testing.T) {
 
 func TestDHTText(t *testing.T) {
 	for _, tc := range []struct {
-		d    api.DHTStatus
-		want string
+		d     api.DHTStatus
+		scope string
+		want  string
 	}{
-		{api.DHTStatus{}, "not used"},
-		{api.DHTStatus{Enabled: true}, "no node is known yet"},
-		{api.DHTStatus{Enabled: true, Nodes: 1}, "1 node, looking for more"},
-		{api.DHTStatus{Enabled: true, Ready: true, Nodes: 30, Size: 45}, "30 nodes, of a network of about 45"},
-		{api.DHTStatus{Enabled: true, Ready: true, Nodes: 300, Size: 8_123_456}, "300 nodes, of a network of about 8.1 million"},
+		{api.DHTStatus{}, "internet", "not used"},
+		{api.DHTStatus{Enabled: true}, "internet", "no node is known yet"},
+		{api.DHTStatus{Enabled: true}, "loopback", "no node is known in scope loopback"},
+		{api.DHTStatus{Enabled: true, Nodes: 1}, "internet", "1 node, looking for more"},
+		{api.DHTStatus{Enabled: true, Ready: true, Nodes: 30, Size: 45}, "internet", "30 nodes, of a network of about 45"},
+		{api.DHTStatus{Enabled: true, Ready: true, Nodes: 300, Size: 8_123_456}, "internet", "300 nodes, of a network of about 8.1 million"},
 	} {
-		if got := dhtText(&tc.d); got != tc.want {
+		if got := dhtText(&tc.d, tc.scope); got != tc.want {
 			t.Errorf("%+v: %s, want %s", tc.d, got, tc.want)
 		}
 	}
