@@ -9,6 +9,7 @@ import (
 
 	"shoal/internal/door/api"
 	"shoal/internal/node/doctor"
+	"shoal/internal/node/oneport"
 )
 
 // patience is how long a node that has only just begun waits for its network before it is judged.
@@ -63,7 +64,7 @@ func (n *Node) lookAround(f *doctor.Facts) {
 	c := &n.opts.Config.Network
 	f.Port = doctor.Port{Wanted: c.Port, Got: int(n.net.Port())}
 	if f.Port.Got != f.Port.Wanted && f.Port.Wanted != 0 {
-		f.Port.Holder = portHolder(c.Port)
+		f.Port.Holder = oneport.Holder(c.Port)
 	}
 	f.LAN = doctor.LAN{Enabled: c.LAN}
 	if links, found, err := n.net.Near(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"shoal/internal/door/api"
+	"shoal/internal/node/oneport"
 )
 
 // PortTaken turns the error of listening on a port that another process has into
@@ -15,7 +16,7 @@ func PortTaken(err error, port int, flag string) error {
 	if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
-	holder := portHolder(port)
+	holder := oneport.Holder(port)
 	if holder == "" {
 		holder = "another process"
 	}

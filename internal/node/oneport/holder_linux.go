@@ -1,4 +1,4 @@
-package node
+package oneport
 
 import (
 	"bufio"
@@ -17,10 +17,10 @@ const (
 	maxProcesses   = 100_000
 )
 
-// portHolder names the process that listens on a TCP or UDP port, as
+// Holder names the process that listens on a TCP or UDP port, as
 // "process 12 (name)". It is empty if the system does not tell: other people's
 // processes hide their files.
-func portHolder(port int) string {
+func Holder(port int) string {
 	inodes := map[string]bool{}
 	for _, table := range []string{"tcp", "tcp6", "udp", "udp6"} {
 		listeners("/proc/self/net/"+table, port, inodes)
@@ -37,7 +37,7 @@ func portHolder(port int) string {
 		if err != nil || !holds(pid, inodes) {
 			continue
 		}
-		name, err := readSmall(fmt.Sprintf("/proc/%d/comm", pid))
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 		if err != nil {
 			return fmt.Sprintf("process %d", pid)
 		}
