@@ -159,11 +159,13 @@ func (p *parts) listen(w *wired) error {
 	return nil
 }
 
-// rank orders the ways to a peer. TCP carries more with less work, so it goes first; but a
-// node behind a NAT asks for QUIC on public addresses first, as only QUIC leaves from the
-// port that others can reach us at, and shows us that address. Relays go last.
+// rank orders the ways to a peer. TCP carries more with less work, and far more where packets
+// are lost, so it goes first; but a node behind a NAT asks for QUIC on public addresses first,
+// as only QUIC leaves from the port that others can reach us at, and shows us that address.
+// Relays go last. QUIC has shaken hands after one round trip, TCP after four: over a long line
+// it must be given the time for that. Where TCP is refused, QUIC follows at once.
 func (p *parts) rank(addrs []ma.Multiaddr) []network.AddrDelay {
-	const next, relay = 200 * time.Millisecond, 500 * time.Millisecond
+	const next, afterTCP, relay = 200 * time.Millisecond, time.Second, 500 * time.Millisecond
 	inside := p.cfg.Punch && len(p.udp) > 0 && !p.isPublic()
 	var out []network.AddrDelay
 	direct := false
@@ -177,8 +179,11 @@ func (p *parts) rank(addrs []ma.Multiaddr) []network.AddrDelay {
 			continue
 		}
 		var d time.Duration
-		if quicFirst := inside && isPublicAddr(w.at); w.udp != quicFirst {
+		switch quicFirst := inside && isPublicAddr(w.at); {
+		case quicFirst && !w.udp:
 			d = next
+		case !quicFirst && w.udp:
+			d = afterTCP
 		}
 		if w.relay && direct {
 			d += relay
