@@ -27,6 +27,7 @@ import (
 type real struct {
 	t    *testing.T
 	home string
+	env  []string // more of it
 }
 
 func newReal(t *testing.T) *real {
@@ -60,7 +61,7 @@ func (r *real) startAs(before []string, args ...string) *child {
 	line := append(slices.Clone(before), os.Args[0], "--home", r.home, "--scope", "loopback", "--json")
 	line = append(line, args...)
 	c := &child{t: r.t, cmd: exec.Command(line[0], line[1:]...)}
-	c.cmd.Env = append(os.Environ(), asProgram+"=real")
+	c.cmd.Env = append(append(os.Environ(), asProgram+"=real"), r.env...)
 	c.cmd.Stderr = &c.err
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -34,7 +33,7 @@ func (d *demo) compare(ctx context.Context, s shared) error {
 	d.report.Equal = true
 	for i, p := range d.report.Peers {
 		if errs[i] != nil {
-			return fmt.Errorf("%s: %w", p.Name, errs[i])
+			return d.nodes[i+1].failed(errs[i])
 		}
 		d.report.Equal = d.report.Equal && p.Equal
 	}

@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -58,7 +57,7 @@ func (d *demo) slow(ctx context.Context, s shared, first, second *node) error {
 	}{{first, firstLine}, {second, secondLine}} {
 		up := api.Rate(max(s.Bytes/l.seconds, leastLine))
 		if _, err := l.n.client.SetLimits(ctx, "", api.LimitChange{Up: &up}); err != nil {
-			return fmt.Errorf("%s: %w", l.n.name, err)
+			return l.n.failed(err)
 		}
 		d.report.Limits = append(d.report.Limits, Limit{Node: l.n.name, Up: up})
 	}
@@ -115,7 +114,7 @@ func (r *round) run(ctx context.Context) error {
 	for _, f := range r.by {
 		fetching.Go(func() {
 			if err := r.fetch(ctx, f); err != nil {
-				cancel(fmt.Errorf("%s: %w", f.n.name, err))
+				cancel(f.n.failed(err))
 			}
 		})
 	}
@@ -167,22 +166,24 @@ func (r *round) fetch(ctx context.Context, f *fetcher) error {
 	switch {
 	case errors.Is(err, errComplete):
 		return nil
-	case err == nil && ctx.Err() == nil:
-		return api.Errorf(api.Unavailable, "", "its node stopped")
-	case err == nil:
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case err == nil || api.KindOf(err) == api.Unavailable:
+		return f.n.ended(err)
 	}
 	return err
 }
 
 // note remembers how far a node is, and how long it was no further.
-func (r *round) note(f *fetcher, bytes int64) {
+func (r *round) note(f *fetcher, bytes int64) { r.noteAt(f, bytes, time.Now()) }
+
+func (r *round) noteAt(f *fetcher, bytes int64, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if bytes <= f.bytes {
 		return
 	}
-	now, after := time.Now(), 0
+	after := 0
 	if !r.killed.IsZero() {
 		after = 1
 	}
@@ -235,7 +236,7 @@ func (r *round) finish(f *fetcher, e *api.Done) {
 func (r *round) kill() error {
 	n := r.d.nodes[0]
 	if err := n.kill(); err != nil {
-		return fmt.Errorf("%s cannot be killed: %w", n.name, err)
+		return n.failed(err)
 	}
 	r.mu.Lock()
 	r.killed, r.had = time.Now(), r.have()

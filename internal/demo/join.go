@@ -13,14 +13,17 @@ import (
 const (
 	// groupName is what the group of a demo is called.
 	groupName = "demo"
-	// meetWithin is how long members are waited for, to join and to find each other.
-	meetWithin = 20 * time.Second
+	// joinWithin is how long they may take to join.
+	joinWithin = 20 * time.Second
+	// meetWithin is how long members are waited for to find each other, as that is worth seeing:
+	// they go on to do so.
+	meetWithin = 5 * time.Second
 )
 
 // join founds the group with the first node and has all others join it by one ticket.
 func (d *demo) join(ctx context.Context) (api.Group, error) {
 	first, others := d.nodes[0], d.nodes[1:]
-	ctx, cancel := context.WithTimeoutCause(ctx, meetWithin, api.Errorf(api.Unreachable, groupName, "the nodes did not meet within %d s", int(meetWithin.Seconds())))
+	ctx, cancel := context.WithTimeoutCause(ctx, joinWithin, api.Errorf(api.Unreachable, groupName, "not all nodes joined within %d s", int(joinWithin.Seconds())))
 	defer cancel()
 	group, err := first.client.NewGroup(ctx, api.GroupRequest{Name: groupName})
 	if err != nil {
@@ -48,7 +51,7 @@ func (d *demo) join(ctx context.Context) (api.Group, error) {
 	wg.Wait()
 	for i, err := range errs {
 		if err != nil {
-			return group, because(ctx, fmt.Errorf("%s: %w", others[i].name, err))
+			return group, because(ctx, others[i].failed(err))
 		}
 	}
 	if err := d.compareCodes(ctx, codes, came); err != nil {
@@ -114,30 +117,23 @@ func (d *demo) compareCodes(ctx context.Context, codes []Code, came <-chan *api.
 }
 
 // meet waits until every member is connected to every other one, and tells how.
-func (d *demo) meet(ctx context.Context) (int, error) {
+func (d *demo) meet(ctx context.Context) (connections int, err error) {
 	began := time.Now()
 	ask := time.NewTicker(50 * time.Millisecond)
 	defer ask.Stop()
 	for {
-		ends, ways, all := 0, map[api.How]bool{}, true
-		for _, n := range d.nodes {
-			p, err := n.client.Peers(ctx)
-			if err != nil {
-				return 0, because(ctx, err)
-			}
-			online := 0
-			for _, m := range p.Members {
-				if m.Connected {
-					online++
-					ways[m.How] = true
-				}
-			}
-			ends += online
-			all = all && online == len(d.nodes)-1
+		m, err := d.met(ctx)
+		if err != nil {
+			return 0, because(ctx, err)
 		}
-		if all {
-			d.say("  all members found each other after %.2f s more: %s, %s", time.Since(began).Seconds(), term.Count(ends/2, "encrypted connection"), wayText(ways))
-			return ends / 2, nil
+		after := time.Since(began)
+		if m.missing == "" {
+			d.say("  all members found each other after %.2f s more: %s, %s", after.Seconds(), term.Count(m.ends/2, "encrypted connection"), wayText(m.ways))
+			return m.ends / 2, nil
+		}
+		if after > meetWithin {
+			d.say("  after %d s, %s stand; %s", int(meetWithin.Seconds()), term.Count(m.ends/2, "encrypted connection"), m.missing)
+			return m.ends / 2, nil
 		}
 		select {
 		case <-ask.C:
@@ -145,6 +141,35 @@ func (d *demo) meet(ctx context.Context) (int, error) {
 			return 0, context.Cause(ctx)
 		}
 	}
+}
+
+// met is who is connected to whom at one moment.
+type met struct {
+	ends    int              // of connections
+	ways    map[api.How]bool // that they take
+	missing string           // one that does not stand, and why; "": all do
+}
+
+func (d *demo) met(ctx context.Context) (met, error) {
+	m := met{ways: map[api.How]bool{}}
+	for _, n := range d.nodes {
+		p, err := n.client.Peers(ctx)
+		if err != nil {
+			return m, err
+		}
+		if len(p.Members) < len(d.nodes)-1 {
+			m.missing = n.name + " has not heard of all members yet"
+		}
+		for _, other := range p.Members {
+			if other.Connected {
+				m.ends++
+				m.ways[other.How] = true
+			} else {
+				m.missing = fmt.Sprintf("%s is not connected to %s yet: %s", n.name, d.nameOf(other.NodeID), api.Safe(other.Why))
+			}
+		}
+	}
+	return m, nil
 }
 
 // wayText says how members are connected.

@@ -3,6 +3,7 @@ package demo
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,7 +71,7 @@ func (d *demo) start(ctx context.Context) error {
 	wg.Wait()
 	for i, err := range errs {
 		if err != nil {
-			return fmt.Errorf("%s: %w", d.nodes[i].name, err)
+			return d.nodes[i].failed(err)
 		}
 	}
 	first := d.nodes[0]
@@ -146,7 +147,7 @@ func (d *demo) spawn(n *node, args ...string) (<-chan []byte, error) {
 		n.cmd.Wait()
 		close(n.gone)
 		if !n.ending.Load() {
-			d.fail(fmt.Errorf("%s: %w", n.name, n.failure(line)))
+			d.fail(n.failed(n.failure(line)))
 		}
 	}()
 	return lines, nil
@@ -165,10 +166,32 @@ func (n *node) failure(line []byte) error {
 	text, _ := os.ReadFile(n.log)
 	text = bytes.TrimSpace(text[max(0, len(text)-4096):])
 	last := string(text[bytes.LastIndexByte(text, '\n')+1:])
-	if last == "" {
-		last = strings.TrimSpace("without a word " + string(bytes.TrimSpace(line)))
+	return api.Errorf(api.Unavailable, "", "the node ended: %s", cmp.Or(last, "without a word"))
+}
+
+// ended says why a node answers no more: it has ended, or err.
+func (n *node) ended(err error) error {
+	moment := time.NewTimer(time.Second) // its connections end before it does
+	defer moment.Stop()
+	select {
+	case <-n.gone:
+		return n.failure(nil)
+	case <-moment.C:
 	}
-	return api.Errorf(api.Unavailable, "", "the node ended: %s", last)
+	if err == nil {
+		err = api.Errorf(api.Unavailable, "", "the node stopped")
+	}
+	return err
+}
+
+// failed says whom an error befell.
+func (n *node) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := *api.AsError(err)
+	e.Subject = strings.TrimSuffix(n.name+": "+e.Subject, ": ")
+	return &e
 }
 
 // kill ends a node as a power cut would.

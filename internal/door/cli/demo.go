@@ -25,7 +25,7 @@ func (a *app) demo() *cobra.Command {
 	o := DemoOptions{}
 	c := a.command(&cobra.Command{
 		Use:     "demo [PATH]",
-		Short:   "A small network on this machine: join by a ticket, share PATH, fetch it by many, kill one, compare",
+		Short:   "A small network on this machine: share PATH, fetch it by many peers, compare",
 		GroupID: groupNode,
 		Long: "demo runs five nodes on loopback, each a process with a home of its own in a temporary folder. One founds a group, the\n" +
 			"others join it by one ticket; it shares PATH (default: the sources of Go's tools, or a folder that is made) for the\n" +
