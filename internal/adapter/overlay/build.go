@@ -49,8 +49,8 @@ func (unresolved) ResolveDNSComponent(context.Context, ma.Multiaddr, int) ([]ma.
 
 // A peer that is gone without a word is found out within quicDead.
 const (
-	quicAlive = 5 * time.Second
-	quicDead  = 13 * time.Second
+	quicAlive = 3 * time.Second
+	quicDead  = 8 * time.Second
 )
 
 // parts are what one swarm is made of.
