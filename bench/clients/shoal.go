@@ -92,10 +92,12 @@ func Shoal() *Client {
 
 // ShoalNode is how one shoal process is run: its home and its global flags.
 type ShoalNode struct {
-	Host string
-	Home string
-	dir  string
-	lab  *Lab
+	Host  string
+	Home  string
+	Scope string   // loopback unless changed
+	Enter []string // what its commands are run by, such as nsenter with its arguments; it must become the program
+	dir   string
+	lab   *Lab
 }
 
 // NewShoalNode makes a home for a node that has not started.
@@ -104,12 +106,12 @@ func NewShoalNode(l *Lab) (*ShoalNode, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ShoalNode{Host: l.Host(), Home: filepath.Join(dir, "home"), dir: dir, lab: l}, nil
+	return &ShoalNode{Host: l.Host(), Home: filepath.Join(dir, "home"), Scope: "loopback", dir: dir, lab: l}, nil
 }
 
 // Global are the flags that every command of this node gets.
 func (s *ShoalNode) Global() []string {
-	return []string{"--json", "--home", s.Home, "--scope", "loopback", "--bind", s.Host, "--port", strconv.Itoa(PeerPort), "--api-port", "0"}
+	return []string{"--json", "--home", s.Home, "--scope", s.Scope, "--bind", s.Host, "--port", strconv.Itoa(PeerPort), "--api-port", "0"}
 }
 
 // Run starts a command of this node in the background.
@@ -119,7 +121,8 @@ func (s *ShoalNode) Run(args ...string) (*Process, error) {
 		return nil, err
 	}
 	name := fmt.Sprintf("shoal-%s-%s", args[0], s.Host)
-	return s.lab.Run(Command{Name: name, Path: path, Args: append(args, s.Global()...), Logs: s.dir})
+	line := append(append(append([]string(nil), s.Enter...), path), append(args, s.Global()...)...)
+	return s.lab.Run(Command{Name: name, Path: line[0], Args: line[1:], Logs: s.dir})
 }
 
 // Do runs a command of this node to its end and returns its output and exit code.
