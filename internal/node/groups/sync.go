@@ -237,6 +237,9 @@ func (s *Service) respond(ctx context.Context, f frames, peer ident.NodeID, memb
 		if proving[i] = m.prove; !m.prove && hellos[i].full {
 			m.contacts = s.contacts(m.group, peer)
 		}
+		if !m.prove { // what it has then
+			hellos[i].heads = slices.Concat(hellos[i].heads, m.heads)
+		}
 		if err := f.write(m.append(nil)); err != nil {
 			return err
 		}
@@ -265,10 +268,7 @@ func (s *Service) respond(ctx context.Context, f frames, peer ident.NodeID, memb
 	}
 	told := make([]task, 0, len(hellos))
 	for i := range hellos {
-		m := s.state(hellos[i].group, peer, hellos[i].heads)
-		if !proving[i] {
-			m.entries = nil // were told before
-		}
+		m := s.state(hellos[i].group, peer, hellos[i].heads) // of entries those that came meanwhile
 		if err := f.write(m.append(nil)); err != nil {
 			return err
 		}
