@@ -140,8 +140,12 @@ func (s *Service) contacts(id group.ID, to ident.NodeID) (raws [][]byte) {
 // ownContact is what this node says of itself to a group. Owner only.
 func (s *Service) ownContact(id group.ID, addrs []group.Address) []byte {
 	b, now := s.open(id), time.Now()
-	if b.ownRaw == nil || !slices.Equal(b.own.Addrs, addrs) || b.own.Time < now.Add(-contactLast).Unix() {
-		b.own = group.Contact{Group: id, Node: s.me, Addrs: addrs, Time: now.Unix()}
+	old, at := b.own.Time, now.Unix()
+	if b.ownRaw == nil || !slices.Equal(b.own.Addrs, addrs) || old < now.Add(-contactLast).Unix() || old > now.Add(clockSlack).Unix() {
+		if old >= at && old <= now.Add(clockSlack).Unix() { // the later takes the place of the earlier
+			at = old + 1
+		}
+		b.own = group.Contact{Group: id, Node: s.me, Addrs: addrs, Time: at}
 		b.ownRaw = b.own.Seal(s.cfg.Key)
 	}
 	return b.ownRaw

@@ -3,6 +3,7 @@ package groups
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -28,27 +29,36 @@ type Wish struct {
 }
 
 // Seek dials members that are not connected at once, however long they have not been found:
-// there is a new address, or a reason to look again. Without names it is for all.
+// there is a new address, or a reason to look again. Without names it is for all. Those that
+// refused this node are let be until they are due.
 func (s *Service) Seek(ids ...ident.NodeID) {
 	s.do(func() {
 		now := time.Now()
 		if len(ids) == 0 {
-			for _, d := range s.dials {
-				d.fails, d.due = 0, now
-			}
+			ids = slices.Collect(maps.Keys(s.dials))
 		}
 		for _, id := range ids {
 			if !s.Known(id) || s.peers[id] != nil {
 				continue
 			}
-			if d := s.dials[id]; d != nil {
-				d.fails, d.due = 0, now
-			} else {
+			if d := s.dials[id]; d == nil {
 				s.dials[id] = &dial{due: now}
+			} else if d.refusals == 0 {
+				d.fails, d.due = 0, now
 			}
 		}
 		s.dialAt = now
 	})
+}
+
+// seekAll dials the members of a group that this node has just come to, whatever was before.
+// Owner only.
+func (s *Service) seekAll(g *group.Group) {
+	for _, p := range g.Members() {
+		if d := s.dials[p.Node]; d != nil {
+			*d = dial{busy: d.busy, due: time.Now()}
+		}
+	}
 }
 
 // Where are the addresses at which a member was reached, or says that it is.
@@ -71,9 +81,10 @@ func (s *Service) addrs(id ident.NodeID) (all []group.Address) {
 
 // dial is the state of seeking one member. Owner only.
 type dial struct {
-	busy  bool
-	fails int
-	due   time.Time
+	busy     bool
+	fails    int
+	due      time.Time
+	refusals int // how often it took this node for a member of no group: it is asked ever less
 }
 
 // startDials dials members that are not connected and tells when it wants to be called

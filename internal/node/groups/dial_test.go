@@ -106,6 +106,14 @@ func TestEnoughMembers(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
+		for i, h := range others {
+			if err := h.enter(&group.Ticket{Group: id, Inviter: a.id}, &message{group: id, entries: a.look().groups[id].Entries()}); err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range others[:i] {
+				w.separate(h, o)
+			}
+		}
 		a.do(func() { a.learn(id, notes) })
 		<-time.After(10 * time.Minute)
 		d, _ := a.Show("home")

@@ -38,7 +38,11 @@ func (s *Service) Join(ctx context.Context, text string) (Admission, error) {
 	if err != nil {
 		return Admission{}, err
 	}
-	if s.Member(t.Group, s.me) {
+	refused := false // removed while it was away, it takes itself for a member
+	if e := s.do(func() { refused = s.refuses(t.Inviter, t.Group) }); e != nil {
+		return Admission{}, e
+	}
+	if s.Member(t.Group, s.me) && !refused {
 		return s.admission(&t, true)
 	}
 	if t.Inviter == s.me {
@@ -51,7 +55,8 @@ func (s *Service) Join(ctx context.Context, text string) (Admission, error) {
 		if err = s.ask(ctx, &t); err == nil {
 			return s.admission(&t, false)
 		}
-		if errors.Is(err, group.ErrTicket) || errors.Is(err, ErrAnswer) || errors.Is(err, ErrKeep) || !s.pause(ctx, time.Second<<try) {
+		final := errors.Is(err, group.ErrTicket) || errors.Is(err, ErrAnswer) || errors.Is(err, ErrKeep) || try == joinTries-1
+		if final || !s.pause(ctx, time.Second<<try) {
 			break
 		}
 	}
@@ -141,7 +146,8 @@ func (s *Service) enter(t *group.Ticket, m *message) error {
 	}
 	g := group.New(l)
 	// Who was in the group before keeps what it knows of it.
-	if old := s.look().groups[t.Group]; old != nil {
+	old := s.look().groups[t.Group]
+	if old != nil {
 		g = old.Clone()
 	}
 	for _, raw := range m.entries[1:] {
@@ -155,10 +161,18 @@ func (s *Service) enter(t *group.Ticket, m *message) error {
 		return fmt.Errorf("%w: it does not name both sides", ErrAnswer)
 	}
 	e := s.do(func() {
-		if err = s.room(t.Group); err == nil {
+		if now := s.look().groups[t.Group]; now != nil && now != old { // another join was faster
+			g = now.Clone()
+			err = add(g, m.entries)
+		}
+		if err == nil {
+			err = s.room(t.Group)
+		}
+		if err == nil {
 			err = s.commit(g, change{})
 		}
 		if err == nil {
+			s.seekAll(g)
 			s.learn(t.Group, []note{{node: t.Inviter, met: t.Addrs, online: true}})
 			s.save() // the one address that leads back after a restart
 		}

@@ -116,8 +116,12 @@ func TestJoinNobodyThere(t *testing.T) {
 		a.create("home")
 		text := a.invite("home", group.Member)
 		a.stop()
+		asked := time.Now()
 		if _, err := b.Join(context.Background(), text); !errors.Is(err, ErrUnreachable) {
 			t.Errorf("%v", err)
+		}
+		if d := time.Since(asked); d != 3*time.Second { // two pauses between three tries
+			t.Errorf("told after %v", d)
 		}
 	})
 }

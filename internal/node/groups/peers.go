@@ -3,6 +3,7 @@ package groups
 import (
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"shoal/internal/core/group"
@@ -24,16 +25,17 @@ const (
 
 // peer is a connected node. Owner only.
 type peer struct {
-	id    ident.NodeID
-	heads map[group.ID][]group.Hash // that it has, as far as is known
-	done  map[group.ID][]group.Hash // of the lists that it was last told of
-	no    map[group.ID]bool         // it does not take this node for a member
-	busy  int                       // syncs with it that go on
-	full  bool                      // all groups are to be gone through
-	fails int
-	due   time.Time // of the next sync, if there is anything to say
-	again time.Time // of the next full one
-	began time.Time // the last one
+	id       ident.NodeID
+	heads    map[group.ID][]group.Hash // that it has, as far as is known
+	done     map[group.ID][]group.Hash // of the lists that it was last told of
+	no       map[group.ID]bool         // it does not take this node for a member
+	busy     int                       // syncs with it that go on
+	full     bool                      // all groups are to be gone through
+	fails    int
+	due      time.Time // of the next sync, if there is anything to say
+	refusals int       // of connections before this one, one after the other (refusedBy)
+	again    time.Time // of the next full one
+	began    time.Time // the last one
 }
 
 // Connected is to be called when a node has its first connection; at are addresses at which
@@ -45,6 +47,9 @@ func (s *Service) Connected(id ident.NodeID, at []group.Address) {
 			p := &peer{id: id, heads: make(map[group.ID][]group.Hash), done: make(map[group.ID][]group.Hash), no: make(map[group.ID]bool), full: true, due: now}
 			if before(id, s.me) {
 				p.due = now.Add(greetAfter)
+			}
+			if d := s.dials[id]; d != nil {
+				p.refusals = d.refusals
 			}
 			p.again = now.Add(s.jitter(fullEvery))
 			s.peers[id] = p
@@ -61,7 +66,8 @@ func before(a, b ident.NodeID) bool { return string(a[:]) < string(b[:]) }
 // Disconnected is to be called when a node's last connection has ended.
 func (s *Service) Disconnected(id ident.NodeID) {
 	s.do(func() {
-		if s.peers[id] == nil {
+		p := s.peers[id]
+		if p == nil {
 			return
 		}
 		delete(s.peers, id)
@@ -69,10 +75,22 @@ func (s *Service) Disconnected(id ident.NodeID) {
 			s.learn(g, []note{{node: id, online: true}})
 		}
 		if s.Known(id) {
-			s.dials[id] = &dial{due: time.Now().Add(s.jitter(dialFirst))}
-			s.dialAt = time.Now()
+			d := &dial{}
+			if s.refusedBy(p) {
+				d.refusals = p.refusals + 1
+			}
+			d.due = time.Now().Add(s.jitter(min(dialFirst<<min(d.refusals, 16), dialMost)))
+			s.dials[id], s.dialAt = d, time.Now()
 		}
 	})
+}
+
+// refusedBy tells that a node saw the member lists of this one and does not take it for a
+// member of any group: it was removed while it was away. Owner only.
+func (s *Service) refusedBy(p *peer) bool {
+	shown := s.look()
+	takes := func(g group.ID) bool { return !p.no[g] || !same(p.done[g], headsOf(shown.groups[g])) }
+	return len(shown.shared[p.id]) > 0 && !slices.ContainsFunc(shown.shared[p.id], takes)
 }
 
 // AddrsChanged is to be called when this node is reached elsewhere than before: members are
@@ -170,6 +188,7 @@ func (s *Service) start(p *peer, tasks []task) {
 		if errors.Is(err, errWrong) {
 			s.blame(p.id, err)
 		}
+		refused := false
 		s.do(func() {
 			p.busy--
 			if s.peers[p.id] != p {
@@ -184,7 +203,11 @@ func (s *Service) start(p *peer, tasks []task) {
 			p.fails = 0
 			s.toldBy(p.id, tasks)
 			p.sooner(time.Now()) // what came meanwhile
+			refused = s.refusedBy(p)
 		})
+		if refused { // it would only take the place of a guest there
+			s.cfg.Net.Drop(p.id)
+		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"shoal/internal/core/group"
+	"shoal/internal/core/ident"
 )
 
 // Summary is one group in a list.
@@ -60,9 +61,7 @@ func (s *Service) Show(x string) (Detail, error) {
 		d = Detail{Summary: s.summary(g), Entries: g.Len(), Heads: g.Heads(), Open: g.Tickets(time.Now().Unix())}
 		for _, p := range g.Members() {
 			m := Seen{Person: p, Self: p.Node == s.me}
-			if at := s.peers[p.Node]; at != nil {
-				m.Online, m.Refuses = true, at.no[g.ID()]
-			}
+			m.Online, m.Refuses = s.peers[p.Node] != nil, s.refuses(p.Node, g.ID())
 			if !m.Self {
 				m.Addrs = s.books[g.ID()].addrs(p.Node)
 			}
@@ -70,6 +69,15 @@ func (s *Service) Show(x string) (Detail, error) {
 		}
 	})
 	return d, err
+}
+
+// refuses tells that a node does not take this one for a member of a group. Owner only.
+func (s *Service) refuses(node ident.NodeID, id group.ID) bool {
+	if p := s.peers[node]; p != nil {
+		return p.no[id]
+	}
+	d := s.dials[node]
+	return d != nil && d.refusals > 0
 }
 
 // summary is owner only.
