@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"shoal/internal/core/group"
@@ -161,7 +162,7 @@ func groupProblem(err error) error {
 	}
 	for _, k := range groupKinds {
 		if errors.Is(err, k.is) {
-			return &api.Error{Kind: k.kind, Reason: err.Error(), Remedy: k.remedy, Cause: err}
+			return &api.Error{Kind: k.kind, Reason: strings.TrimPrefix(err.Error(), "group: "), Remedy: k.remedy, Cause: err}
 		}
 	}
 	return Problem(err)

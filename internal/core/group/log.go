@@ -23,7 +23,7 @@ var (
 	ErrParents = errors.New("group: entries before this one are missing")
 	// ErrRights says that the author had no right to it, by all that it knew itself. No
 	// node takes such an entry.
-	ErrRights = errors.New("group: the author may not do that")
+	ErrRights = errors.New("group: only an admin may do that")
 	// ErrFull says that the list has MaxEntries.
 	ErrFull = errors.New("group: the member list is full")
 )

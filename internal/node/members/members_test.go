@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"runtime"
 	"testing"
 	"time"
@@ -244,6 +245,16 @@ func TestConnect(t *testing.T) {
 	c.Ready(soon(t))
 	if p, err := a.Connect(soon(t), "", c.at.String()); err != nil || p.ID != c.id() || !p.Connected {
 		t.Errorf("%+v, %v", p, err)
+	}
+	// Not one whose known address is another.
+	c.Close()
+	a.sees(Disconnected, c)
+	c.begin()
+	c.Ready(soon(t))
+	a.host.Learn(c.id(), []group.Address{{At: c.at}})
+	elsewhere := netip.AddrPortFrom(netip.MustParseAddr("127.9.9.9"), c.at.Port())
+	if p, err := a.Connect(soon(t), "", elsewhere.String()); err == nil {
+		t.Errorf("nobody is at %s: %+v", elsewhere, p)
 	}
 }
 

@@ -224,12 +224,15 @@ func (s *Service) whoIsAt(ctx context.Context, at []group.Address) (Peer, error)
 		})
 	}
 	trying.Wait()
-	select {
-	case id := <-won:
-		return s.peerOf(id), nil
-	default:
-		return Peer{}, last
+	close(won)
+	for id := range won {
+		p := s.peerOf(id)
+		if slices.ContainsFunc(at, func(a group.Address) bool { return p.Direct && a.At.Addr() == p.Addr.Addr() }) {
+			return p, nil
+		}
+		last = fmt.Errorf("%w: who came is somewhere else", ErrNobody) // where it was known to be
 	}
+	return Peer{}, last
 }
 
 // Found tells where a node is, as the local network says: a member is connected to at once.
