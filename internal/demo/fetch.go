@@ -35,7 +35,11 @@ func (d *demo) fetch(ctx context.Context, s shared) error {
 		if err := d.slow(ctx, s, first, second); err != nil {
 			return err
 		}
-		d.say("%s fetch it from the link alone: who holds it, the members of the group tell them", names(rest))
+		verb, whom := "fetch", "them"
+		if len(rest) == 1 {
+			verb, whom = "fetches", "it"
+		}
+		d.say("%s %s it from the link alone: the members of the group tell %s who holds it", names(rest), verb, whom)
 		swarm := d.newRound(s, rest, true)
 		if err := swarm.run(ctx); err != nil {
 			return err
@@ -247,7 +251,11 @@ func (r *round) kill() error {
 	}
 	had, after := float64(r.had)/float64(max(r.total(), 1)), r.killed.Sub(r.began).Seconds()
 	r.mu.Unlock()
-	r.d.say("half-way, at %.0f %%: %s, who shared it, is killed (SIGKILL to process %d); the others go on without it", had*100, n.name, n.ready.PID)
+	if r.had < r.total() {
+		r.d.say("half-way, at %.0f %%: %s, who shared it, is killed (SIGKILL to process %d); the others go on without it", had*100, n.name, n.ready.PID)
+	} else {
+		r.d.say("%s, who shared it, is killed (SIGKILL to process %d), but all have all of it", n.name, n.ready.PID)
+	}
 	r.d.print(KilledEvent{Event: "killed", Node: n.name, PID: n.ready.PID, Seconds: after, Bytes: r.had, Total: r.total()})
 	return nil
 }

@@ -59,17 +59,18 @@ func (d *demo) join(ctx context.Context) (api.Group, error) {
 	}
 	d.say("%s founds the group %s and makes one ticket for %s; %s joined by it after %.2f s", first.name, groupName,
 		term.Count(len(others), "use"), names(others), time.Since(began).Seconds())
-	text := ""
-	for i, c := range codes {
-		if i < 2 {
-			text += fmt.Sprintf(", %s %s", c.Node, c.Joined)
-		}
-	}
-	d.say("  each saw the same code as %s, which people would compare aloud: %s …", first.name, text[2:])
+	d.say("  each saw the same code as %s, as people would compare aloud: %s %s%s", first.name, codes[0].Node, codes[0].Joined, andSoOn(len(codes)))
 	ways, err := d.meet(ctx)
 	d.report.Group = Group{ID: group.ID, Name: group.Name, Members: len(d.nodes)}
 	d.print(JoinedEvent{Event: "joined", Group: d.report.Group, Seconds: time.Since(began).Seconds(), Codes: codes, Connections: ways})
 	return group, err
+}
+
+func andSoOn(n int) string {
+	if n > 1 {
+		return ", and so on"
+	}
+	return ""
 }
 
 // comers follows who joins by a ticket of this node; the channel delivers NodeIDs with codes.
@@ -178,11 +179,11 @@ func wayText(ways map[api.How]bool) string {
 	case ways[api.HowRelay]:
 		return "some through a member that relays"
 	case ways[api.HowTCP] && ways[api.HowQUIC]:
-		return "all direct, over TCP and QUIC"
+		return "direct, over TCP and QUIC"
 	case ways[api.HowQUIC]:
-		return "all direct, over QUIC"
+		return "direct, over QUIC"
 	}
-	return "all direct, over TCP"
+	return "direct, over TCP"
 }
 
 // because is the reason why ctx ended, if it has, else err.

@@ -201,15 +201,15 @@ func (d *demo) tell() {
 	d.Screen.Clear()
 	line := func(format string, args ...any) { fmt.Fprintf(d.Stdout, format+"\n", args...) }
 	d.figures().Write(d.Stdout)
-	if k := r.Killed; k != nil {
-		swarm := d.nodes[2:]
+	swarm := d.nodes[2:]
+	switch k := r.Killed; {
+	case k == nil: // there was no swarm
+	case k.Bytes < k.Total:
 		line("%s had %s after %.2f s; %s alone would have needed %.0f s for them", names(swarm), copies(len(swarm)), r.Swarm,
 			r.Limits[1].Node, float64(r.Bytes)*float64(len(swarm))/float64(r.Limits[1].Up))
-		if k.Bytes < k.Total {
-			line("%s was killed when they had %.0f %% of all: the longest pause of one of them was %.2f s then, %.2f s before", k.Node, share(k.Bytes, k.Total)*100, k.Pause, k.PauseBefore)
-		} else {
-			line("%s was killed, but they had all of it by then: choose something larger to see how they go on", k.Node)
-		}
+		line("%s was killed when they had %.0f %% of all: the longest pause of one of them was %.2f s then, %.2f s before", k.Node, share(k.Bytes, k.Total)*100, k.Pause, k.PauseBefore)
+	default:
+		line("%s had %s after %.2f s, before %s was killed: share something larger to see how they go on", names(swarm), copies(len(swarm)), r.Swarm, k.Node)
 	}
 	if r.Equal {
 		line("every byte of %s compared with the original: equal", copies(len(r.Peers)))
