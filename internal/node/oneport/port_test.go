@@ -121,6 +121,33 @@ func TestWaitingIsBounded(t *testing.T) {
 
 // TestClosedSide drops what comes for a side that is closed; the other one works on, and
 // when both are closed the port is free.
+// TestFloodHurtsItself: who opens connection after connection from one address takes no place
+// of another's.
+func TestFloodHurtsItself(t *testing.T) {
+	p := split(t)
+	far := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	out, err := far.Dial("tcp4", p.Overlay().Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	first := dial(t, p)
+	for range 2 * MaxWaiting {
+		dial(t, p)
+	}
+	ended(t, first)
+	io.WriteString(out, "\x13BitTorrent protocol")
+	defer time.AfterFunc(soon, func() { p.Close() }).Stop()
+	in, err := p.BitTorrent().Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if in.RemoteAddr().String() != out.LocalAddr().String() {
+		t.Errorf("from %s", in.RemoteAddr())
+	}
+}
+
 func TestClosedSide(t *testing.T) {
 	p := split(t)
 	addr := p.Overlay().Addr().String()

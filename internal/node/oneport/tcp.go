@@ -3,6 +3,7 @@ package oneport
 import (
 	"io"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -12,7 +13,8 @@ import (
 const (
 	// GreetingTime is how long one may take.
 	GreetingTime = 10 * time.Second
-	// MaxWaiting is how many may wait at once; one more drops the one that waits longest.
+	// MaxWaiting is how many may wait at once; one more drops the one that waits longest of
+	// the address that most of them come from.
 	MaxWaiting = 128
 )
 
@@ -96,11 +98,29 @@ func (t *TCP) enter(c *net.TCPConn) bool {
 	default:
 	}
 	if len(t.waiting) >= MaxWaiting {
-		t.waiting[0].Close()
-		t.waiting = slices.Delete(t.waiting, 0, 1)
+		i := longest(t.waiting)
+		t.waiting[i].Close()
+		t.waiting = slices.Delete(t.waiting, i, i+1)
 	}
 	t.waiting = append(t.waiting, c)
 	return true
+}
+
+// longest is the first of those from the address, or the /64 of IPv6, that most come from.
+func longest(waiting []*net.TCPConn) (first int) {
+	count := make(map[netip.Prefix]int)
+	sources := make([]netip.Prefix, len(waiting))
+	for i, c := range waiting {
+		a := c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+		sources[i], _ = a.Prefix(min(64, a.BitLen())) // fits every address
+		count[sources[i]]++
+	}
+	for i, s := range sources {
+		if count[s] > count[sources[first]] {
+			first = i
+		}
+	}
+	return first
 }
 
 func (t *TCP) leave(c *net.TCPConn) {
