@@ -24,6 +24,7 @@ type journey struct {
 	*world
 	t                   *testing.T
 	member, left, right *node
+	memberUp            *proc
 	leftUp, rightUp     *proc
 	s                   shared
 	path, out           string
@@ -36,7 +37,7 @@ func newJourney(ctx context.Context, t *testing.T, kind translation, size int64)
 	t.Helper()
 	w := newWorld(t, kind)
 	j := &journey{world: w, t: t, step: 8 << 20, member: newNode(t, w.public("member", 1)), left: newNode(t, w.left), right: newNode(t, w.right)}
-	j.member.up(ctx)
+	j.memberUp = j.member.up(ctx)
 	j.member.ok(ctx, "group", "new", "road")
 	j.leftUp = j.left.up(ctx)
 	j.member.admit(ctx, "road", j.left, "--admin")
@@ -111,6 +112,7 @@ func TestLinksComeAndGo(t *testing.T) {
 		kind translation
 	}{{"direct", independent}, {"relayed", dependent}} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			ctx := deadline(t, 4*time.Minute)
 			j := newJourney(ctx, t, c.kind, 288<<20)
 			for _, side := range []string{"right", "left"} {
@@ -166,6 +168,42 @@ func TestSuspended(t *testing.T) {
 	j.goesOn(ctx, "one of two sources sleeps")
 	must(t, j.leftUp.Signal(syscall.SIGCONT))
 	j.arrives(ctx)
+}
+
+// TestNodesDie kills the node that gives, and the one through which two others reach each
+// other: the transfer goes on when it is back, and through another member.
+func TestNodesDie(t *testing.T) {
+	t.Parallel()
+	needNetworks(t)
+	for _, c := range []struct {
+		name string
+		kind translation
+	}{{"direct", independent}, {"relayed", dependent}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ctx := deadline(t, 3*time.Minute)
+			j := newJourney(ctx, t, c.kind, 288<<20)
+			spare := newNode(t, j.public("spare", 2))
+			spareUp := spare.up(ctx)
+			j.left.admit(ctx, "road", spare)
+			j.right.untilPeer(ctx, spare, "connected", connected)
+			j.leftUp.kill()
+			j.leftUp = j.left.up(ctx)
+			j.goesOn(ctx, "who gives is back")
+			if c.kind == dependent {
+				by := map[string]*proc{j.member.id: j.memberUp, spare.id: spareUp}
+				at := j.right.untilPeer(ctx, j.left, "a relay", func(c contact) bool { return c.Relay != nil && by[c.Relay.NodeID] != nil })
+				by[at.Relay.NodeID].kill()
+				j.goesOn(ctx, at.Relay.Name+", which relayed, is gone")
+			} else {
+				// Neither needs the others to go on with each other.
+				j.memberUp.kill()
+				spareUp.kill()
+				j.goesOn(ctx, "everybody else is gone")
+			}
+			j.arrives(ctx)
+		})
+	}
 }
 
 // use is what a process holds.

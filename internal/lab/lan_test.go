@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"context"
 	"path/filepath"
 	"regexp"
 	"syscall"
@@ -20,14 +21,14 @@ func alone(link string) string {
 	return regexp.MustCompile(`&x\.pe=[^&]*`).ReplaceAllString(link, "")
 }
 
-// lan is a local network with no way out and two nodes on it that are up.
-func lan(t *testing.T) (a, b *node) {
+// lan is a local network with no way out and two nodes on it that are not up yet.
+func lan(t *testing.T, addrs [2]string, network ...string) (a, b *node) {
 	t.Helper()
 	wire := newBridge(t, "wire")
 	for i, n := range []**node{&a, &b} {
 		s := newSpace(t, []string{"attic", "cellar"}[i])
-		wire.plug(s, []string{"10.9.0.1/24", "10.9.0.2/24"}[i])
-		*n = newNode(t, s)
+		wire.plug(s, addrs[i])
+		*n = newNode(t, s, network...)
 	}
 	return a, b
 }
@@ -37,43 +38,23 @@ func lan(t *testing.T) (a, b *node) {
 func TestLAN(t *testing.T) {
 	t.Parallel()
 	needNetworks(t)
-	t.Run("link", func(t *testing.T) {
-		ctx := deadline(t, 40*time.Second)
-		a, b := lan(t)
-		a.up(ctx)
-		path := filepath.Join(t.TempDir(), "tree")
-		must(t, measure.WriteTree(path))
-		s := a.publish(ctx, path)
-		b.up(ctx)
-		out := t.TempDir()
-		began := time.Now()
-		get := b.start("get", alone(s.Link), "-o", out)
-		b.until(ctx, s.InfoHash, "a peer", func(v share) bool { return v.Peers > 0 || v.Done > 0 })
-		within(t, "the sharer found by the link", began, nearTime)
-		if r := get.wait(ctx); r.code != 0 {
-			t.Errorf("exit %d: %s", r.code, r.stderr)
-		}
-		same(t, path, out)
-
-		// Who looks before anybody offers finds it when somebody does.
-		other := filepath.Join(t.TempDir(), "late.bin")
-		must(t, measure.WriteFile(other, "late", 3<<20))
-		s = a.publish(ctx, other)
-		a.ok(ctx, "rm", s.InfoHash)
-		get = b.start("get", alone(s.Link), "-o", out)
-		b.until(ctx, s.InfoHash, "the share", func(share) bool { return true })
-		a.publish(ctx, other)
-		began = time.Now()
-		b.until(ctx, s.InfoHash, "a peer", func(v share) bool { return v.Peers > 0 || v.Done > 0 })
-		within(t, "the sharer found when it began", began, nearTime)
-		if r := get.wait(ctx); r.code != 0 {
-			t.Errorf("exit %d: %s", r.code, r.stderr)
-		}
-		same(t, other, out)
-	})
+	for _, c := range []struct {
+		name  string
+		addrs [2]string
+		scope string
+	}{
+		{"link, IPv4", [2]string{"10.9.0.1/24", "10.9.0.2/24"}, "internet"},
+		{"link, IPv6 of the wire alone", [2]string{"fe80::1/64", "fe80::2/64"}, "internet"},
+		{"link, scope lan", [2]string{"169.254.3.1/16", "169.254.3.2/16"}, "lan"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, b := lan(t, c.addrs, "scope = \""+c.scope+"\"")
+			byLink(deadline(t, 40*time.Second), t, a, b)
+		})
+	}
 	t.Run("ticket", func(t *testing.T) {
 		ctx := deadline(t, 60*time.Second)
-		a, b := lan(t)
+		a, b := lan(t, [2]string{"10.9.0.1/24", "10.9.0.2/24"})
 		ups := []*proc{a.up(ctx), b.up(ctx)}
 		a.ok(ctx, "group", "new", "house")
 		ticket := a.invite(ctx, "house")
@@ -104,6 +85,40 @@ func TestLAN(t *testing.T) {
 		b.untilPeer(ctx, a, "met again", direct)
 		within(t, "met again at other addresses", began, nearTime)
 	})
+}
+
+// byLink has a node fetch what another one offers, who was there before, and who comes later.
+func byLink(ctx context.Context, t *testing.T, a, b *node) {
+	a.up(ctx)
+	path := filepath.Join(t.TempDir(), "tree")
+	must(t, measure.WriteTree(path))
+	s := a.publish(ctx, path)
+	b.up(ctx)
+	out := t.TempDir()
+	began := time.Now()
+	get := b.start("get", alone(s.Link), "-o", out)
+	b.until(ctx, s.InfoHash, "a peer", func(v share) bool { return v.Peers > 0 || v.Done > 0 })
+	within(t, "the sharer found by the link", began, nearTime)
+	if r := get.wait(ctx); r.code != 0 {
+		t.Errorf("exit %d: %s", r.code, r.stderr)
+	}
+	same(t, path, out)
+
+	// Who looks before anybody offers finds it when somebody does.
+	other := filepath.Join(t.TempDir(), "late.bin")
+	must(t, measure.WriteFile(other, "late", 3<<20))
+	s = a.publish(ctx, other)
+	a.ok(ctx, "rm", s.InfoHash)
+	get = b.start("get", alone(s.Link), "-o", out)
+	b.until(ctx, s.InfoHash, "the share", func(share) bool { return true })
+	a.publish(ctx, other)
+	began = time.Now()
+	b.until(ctx, s.InfoHash, "a peer", func(v share) bool { return v.Peers > 0 || v.Done > 0 })
+	within(t, "the sharer found when it began", began, nearTime)
+	if r := get.wait(ctx); r.code != 0 {
+		t.Errorf("exit %d: %s", r.code, r.stderr)
+	}
+	same(t, other, out)
 }
 
 // within fails when something took longer than it may.

@@ -5,9 +5,12 @@ package lab
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +28,11 @@ func TestMain(m *testing.M) {
 			return 1 // Inside has said why
 		}
 		becomeRoot()
+		// The tests wait more than they compute.
+		flag.Parse()
+		if err := flag.Set("test.parallel", strconv.Itoa(max(4, runtime.GOMAXPROCS(0)))); err != nil {
+			return 1
+		}
 		code := m.Run()
 		if made := folderMade(); made != "" {
 			os.RemoveAll(made)

@@ -61,7 +61,10 @@ func TestTicket(t *testing.T) {
 		name string
 		kind translation
 	}{{"endpoint-independent", independent}, {"endpoint-dependent", dependent}} {
-		t.Run(c.name, func(t *testing.T) { ticket(t, c.kind) })
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ticket(t, c.kind)
+		})
 	}
 }
 
@@ -149,11 +152,10 @@ func told(ctx context.Context, t *testing.T, kind translation, member, left, rig
 // finding is a line of doctor.
 type finding struct{ Check, Verdict, What, Means, Do string }
 
-// natFound fails unless doctor finds that the router stands in the way.
-func natFound(ctx context.Context, t *testing.T, n *node) {
-	t.Helper()
+// doctor is what doctor finds.
+func (n *node) doctor(ctx context.Context) (all []finding) {
+	n.t.Helper()
 	r := n.run(ctx, "doctor")
-	var all []finding
 	for l := range strings.Lines(string(r.out)) {
 		var f finding
 		if json.Unmarshal([]byte(l), &f) == nil && f.Check != "" {
@@ -161,8 +163,15 @@ func natFound(ctx context.Context, t *testing.T, n *node) {
 		}
 	}
 	if len(all) < 5 {
-		t.Errorf("%s: doctor: exit %d: %s%s", n.s.name, r.code, r.out, r.stderr)
+		n.t.Errorf("%s: doctor: exit %d: %s%s", n.s.name, r.code, r.out, r.stderr)
 	}
+	return all
+}
+
+// natFound fails unless doctor finds that the router stands in the way.
+func natFound(ctx context.Context, t *testing.T, n *node) {
+	t.Helper()
+	all := n.doctor(ctx)
 	told := false
 	for _, f := range all {
 		switch {
@@ -176,5 +185,32 @@ func natFound(ctx context.Context, t *testing.T, n *node) {
 	}
 	if !told {
 		t.Errorf("%s: doctor does not say that others reach it through a relay alone: %+v", n.s.name, all)
+	}
+}
+
+// TestNobodyInBetween: both homes let nobody in and there is no member outside. It cannot
+// work, and both sides are told why.
+func TestNobodyInBetween(t *testing.T) {
+	t.Parallel()
+	needNetworks(t)
+	ctx := deadline(t, 100*time.Second)
+	w := newWorld(t, independent)
+	left, right := newNode(t, w.left), newNode(t, w.right)
+	left.up(ctx)
+	right.up(ctx)
+	left.ok(ctx, "group", "new", "hermits")
+	began := time.Now()
+	r := right.run(ctx, "join", left.invite(ctx, "hermits"))
+	within(t, "join gave up", began, time.Minute)
+	if r.code != 3 || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, "shoal doctor") {
+		t.Errorf("exit %d: %s", r.code, r.stderr)
+	}
+	if strings.Contains(r.stderr, "shoal:join/") {
+		t.Error("the message holds the ticket")
+	}
+	for _, f := range left.doctor(ctx) {
+		if f.Check == "reach" && (f.Verdict == "ok" || f.Means == "" || f.Do == "") {
+			t.Errorf("doctor: %+v", f)
+		}
 	}
 }
