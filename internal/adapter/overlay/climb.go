@@ -192,12 +192,15 @@ func (h *Host) serves(name protocol.ID) bool {
 // ensurePunch starts the service that opens ways through NATs as soon as there is a public
 // address to offer; before, it would look for one by a timer of its own.
 func (h *Host) ensurePunch() {
-	if !h.cfg.Punch || len(h.offers()) == 0 {
+	h.mu.Lock()
+	begun := h.punch != nil
+	h.mu.Unlock()
+	if !h.cfg.Punch || begun || len(h.offers()) == 0 {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.punch != nil || h.ctx.Err() != nil {
+	if h.ctx.Err() != nil {
 		return
 	}
 	s, err := holepunch.NewService(h.host, h.host.IDService(), h.offers, holepunch.DirectDialTimeout(climbTime), holepunch.WithAddrFilter(punchable{h}))

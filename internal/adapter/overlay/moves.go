@@ -43,15 +43,23 @@ func ownAddrs() []netip.Addr {
 	if err != nil {
 		return nil
 	}
+	return own(addrs)
+}
+
+// own leaves out the link-local ones of IPv6: we dial from none of them, and they come and go
+// with every container.
+func own(addrs []net.Addr) []netip.Addr {
 	own := []netip.Addr{}
 	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && !linkLocal6(p.Addr()) {
 			own = append(own, p.Addr().Unmap())
 		}
 	}
 	slices.SortFunc(own, netip.Addr.Compare)
 	return own
 }
+
+func linkLocal6(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() }
 
 // closeStale ends the connections that left from an address which is not among these.
 func (h *Host) closeStale(own []netip.Addr) {
@@ -68,7 +76,7 @@ func (h *Host) closeStale(own []netip.Addr) {
 
 // stale tells that a connection's own address is none of the machine's.
 func stale(local netip.Addr, own []netip.Addr) bool {
-	return local.IsValid() && !local.IsUnspecified() && !local.IsLoopback() && !slices.Contains(own, local.WithZone(""))
+	return local.IsValid() && !local.IsUnspecified() && !local.IsLoopback() && !linkLocal6(local) && !slices.Contains(own, local.WithZone(""))
 }
 
 // leaves is the address that a direct connection leaves from. QUIC's sockets have none of

@@ -110,7 +110,7 @@ func (p *places) tend(now time.Time) time.Time {
 	next := now.Add(time.Minute)
 	var ask []ident.NodeID
 	for id, at := range p.held {
-		if !at.busy && now.After(at.expires.Add(-renewBefore)) {
+		if !at.busy && now.After(at.expires.Add(-renewBefore)) && !p.rests(id, now, &next) {
 			at.busy = true
 			ask = append(ask, id)
 		}
@@ -145,13 +145,9 @@ func (p *places) choose(now time.Time, next *time.Time) []ident.NodeID {
 		if s == nil || s.Stat().Direction != network.DirOutbound || c.climbed.Load() || !p.h.relays(c.id) {
 			continue
 		}
-		if f := p.failed[c.id]; f != nil && now.Before(f.until) {
-			if f.until.Before(*next) {
-				*next = f.until
-			}
-			continue
+		if !p.rests(c.id, now, next) {
+			all = append(all, candidate{c.id, time.Duration(c.rtt.Load())})
 		}
-		all = append(all, candidate{c.id, time.Duration(c.rtt.Load())})
 	}
 	slices.SortFunc(all, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.rtt, b.rtt), slices.Compare(a.id[:], b.id[:]))
@@ -162,6 +158,19 @@ func (p *places) choose(now time.Time, next *time.Time) []ident.NodeID {
 		ids = append(ids, c.id)
 	}
 	return ids
+}
+
+// rests tells that a relay said no a moment ago, and next at the latest when it may be
+// asked again. The lock is held.
+func (p *places) rests(id ident.NodeID, now time.Time, next *time.Time) bool {
+	f := p.failed[id]
+	if f == nil || !now.Before(f.until) {
+		return false
+	}
+	if f.until.Before(*next) {
+		*next = f.until
+	}
+	return true
 }
 
 // relays tells that a peer said it serves as a relay.
