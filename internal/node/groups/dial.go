@@ -15,6 +15,7 @@ import (
 const (
 	wantMembers = 64 // connected: beyond that nobody is dialled
 	maxDialing  = 8
+	dialSpread  = 50 * time.Millisecond // so that of two that start at once not both dial
 	dialFirst   = 2 * time.Second
 	dialMost    = 10 * time.Minute
 	dialSoon    = 8 * time.Second // most for one that is missed
@@ -150,7 +151,7 @@ func (s *Service) due(now time.Time) (due []ident.NodeID) {
 		}
 		d := s.dials[id]
 		if d == nil {
-			d = &dial{due: now.Add(time.Duration(s.cfg.Rand.Int64N(int64(dialFirst / 4))))}
+			d = &dial{due: now.Add(time.Duration(s.cfg.Rand.Int64N(int64(dialSpread))))}
 			s.dials[id] = d
 		}
 		if until := s.blocked[id]; until.After(d.due) {
