@@ -42,6 +42,10 @@ func TestParkedAnswers(t *testing.T) {
 		t.Errorf("%+v, %v", st, err)
 	}
 	n.parked()
+	if d, err := n.Detail(m.Hash.ID()); err != nil || d.Status.Done != d.Status.Wanted || d.Status.Have != d.Status.Pieces {
+		t.Errorf("%+v, %v", d.Status, err)
+	}
+	n.parked()
 	dir := b.fetch(Spec{Meta: m}, n)
 	b.waitDone(m.Hash)
 	sameTree(t, path, filepath.Join(dir, "content"))

@@ -82,8 +82,11 @@ func (s *Share) progress(st *Status) {
 		s.wantedBytes = files.Bytes(info, s.spec.Filter(info))
 	}
 	st.Bytes, st.Pieces, st.Wanted, st.Have, st.Done = info.Bytes(), info.NumPieces(), s.wantedBytes, s.t.HaveCount(), 0
-	if s.t.Info() != nil {
+	switch {
+	case s.t.Info() != nil:
 		st.Progress(info, st.Have, s.t.Needed(), s.allDone() && len(s.gone) == 0)
+	case s.row.Complete: // as it was left: its files are being looked at just now
+		st.Have, st.Done = st.Pieces, st.Wanted
 	}
 }
 
