@@ -308,6 +308,10 @@ func TestProblem(t *testing.T) {
 	if e.Kind != api.DiskFull || e.Subject != "/x/y" || e.Reason != "the disk is full" || !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("%+v", e)
 	}
+	e = api.AsError(Problem(&store.SpaceError{Path: "/x", Need: 90e6, Free: 21e6, Reserve: 1e9}))
+	if want := "not enough free space: 90.0 MB needed, 1.00 GB to be left free, 21.0 MB free"; e.Reason != want || e.Subject != "/x" {
+		t.Errorf("%+v, want %s", e, want)
+	}
 	for is, kind := range map[error]api.Kind{store.ErrNoSpace: api.DiskFull, store.ErrExists: api.Exists, store.ErrLink: api.Refused,
 		store.ErrDenied: api.Path, store.ErrReadOnly: api.Path, errors.New("odd"): api.Internal} {
 		if got := api.KindOf(Problem(fmt.Errorf("x: %w", is))); got != kind {

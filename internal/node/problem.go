@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"fmt"
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
@@ -32,6 +33,11 @@ func Problem(err error) error {
 		var at *store.Error
 		if errors.As(err, &at) {
 			e.Subject, e.Reason = at.Path, k.is.Error()
+		}
+		var room *store.SpaceError
+		if errors.As(err, &room) {
+			e.Subject, e.Reason = room.Path, fmt.Sprintf("not enough free space: %s needed, %s to be left free, %s free",
+				api.FormatSize(room.Need), api.FormatSize(room.Reserve), api.FormatSize(room.Free))
 		}
 		return e
 	}
