@@ -86,12 +86,36 @@ func (n *Node) Invite(_ context.Context, id string, r api.InviteRequest) (api.In
 	if r.Rights == api.RightsAdmin {
 		rights = group.Admin
 	}
-	t, issued, err := n.groups.Invite(id, r.Uses, time.Duration(r.Expires*float64(time.Second)), rights, nil)
+	addrs, local := n.ticketAddrs()
+	t, issued, err := n.groups.Invite(id, r.Uses, time.Duration(r.Expires*float64(time.Second)), rights, addrs)
 	if err != nil {
 		return api.Invitation{}, groupProblem(err)
 	}
 	return api.Invitation{Ticket: t.String(), Group: t.Group.String(), Name: t.Name, Expires: since(issued.Expires), Uses: issued.Uses,
-		Rights: rightsOf(issued.Rights), Addresses: reachable(t.Addrs)}, nil
+		Rights: rightsOf(issued.Rights), Addresses: reachable(t.Addrs), Local: local}, nil
+}
+
+// ticketAddrs are where others reach this node, and whether none of that leads here from
+// outside the local network. This machine's own addresses are nothing to others, unless all
+// nodes are on it. Nil: it is not known yet.
+func (n *Node) ticketAddrs() (list []group.Address, local bool) {
+	scope := n.opts.Config.Network.Scope
+	if n.net == nil || scope == Loopback {
+		return nil, false
+	}
+	host := n.net.Members().Host()
+	if host == nil {
+		return nil, false
+	}
+	list, local = []group.Address{}, scope == Internet
+	for _, a := range host.Addrs() {
+		if a.At.Addr().IsLoopback() {
+			continue
+		}
+		list = append(list, a)
+		local = local && scope.Allow(a.At) != nil
+	}
+	return list, local && len(list) > 0
 }
 
 // Revoke implements httpd.Tickets.

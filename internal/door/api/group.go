@@ -109,6 +109,7 @@ type Invitation struct {
 	Uses      int         `json:"uses"`
 	Rights    Rights      `json:"rights" enum:"member,admin"`
 	Addresses []Reachable `json:"addresses" doc:"where this node says that it is reached; empty: only who knows another way can join"`
+	Local     bool        `json:"local,omitempty" doc:"none of them leads here from outside the local network, as far as this node knows"`
 }
 
 // Revoked is the outcome of revoking tickets.

@@ -119,6 +119,9 @@ func (a *app) showInvitation(inv api.Invitation) {
 	if len(inv.Addresses) == 0 {
 		a.out.Say("no address is known where others reach this node, so the ticket names none; `shoal doctor` tells why")
 	}
+	if inv.Local {
+		a.out.Say("it leads here only from the same local network: no way in from outside is known; `shoal doctor` tells what to do")
+	}
 }
 
 // Ends of waiting that are none of the stream's.
