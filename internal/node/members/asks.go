@@ -194,8 +194,8 @@ func (a *asks) run() {
 	}
 }
 
-// round begins to ask the nearest members that are not asked yet, and has the others look
-// at what is sought now. It tells when to look again; zero: when roused.
+// round has those that are asked look at what is sought now, and begins to ask the nearest
+// of the others. It tells when to look again; zero: when roused.
 func (a *asks) round(now time.Time) (next time.Time) {
 	var peers []overlay.Peer
 	if a.seeks() {
@@ -206,6 +206,9 @@ func (a *asks) round(now time.Time) (next time.Time) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	for _, l := range a.lines {
+		l.rouse()
+	}
 	begun := 0
 	for _, p := range peers {
 		l := a.lines[p.ID]
@@ -221,7 +224,7 @@ func (a *asks) round(now time.Time) (next time.Time) {
 			continue
 		case begun >= maxRound:
 			return now.Add(roundNext)
-		case l == nil && len(a.lines) >= maxLines && !a.forgetLine():
+		case l == nil && len(a.lines) >= maxLines && !a.forgetLine(now):
 			return next
 		}
 		if l == nil {
@@ -231,9 +234,6 @@ func (a *asks) round(now time.Time) (next time.Time) {
 		begun++
 		l.open = true
 		a.s.spawn(l.run)
-	}
-	for _, l := range a.lines {
-		l.rouse()
 	}
 	return next
 }
@@ -250,10 +250,11 @@ func distance(p overlay.Peer) time.Duration {
 	return d
 }
 
-// forgetLine makes room for another member; under the lock.
-func (a *asks) forgetLine() bool {
+// forgetLine makes room for another member, but not by one that is to be let alone; under
+// the lock.
+func (a *asks) forgetLine(now time.Time) bool {
 	for id, l := range a.lines {
-		if !l.open {
+		if !l.open && !now.Before(l.again) {
 			delete(a.lines, id)
 			return true
 		}
