@@ -129,6 +129,7 @@ func TestEachVerdict(t *testing.T) {
 		{"dht", okay, "400 nodes, of a network of about 8.1 million", func(f *Facts) {}},
 		{"dht", okay, "400 nodes", func(f *Facts) { f.DHT.Size = 0 }},
 		{"dht", bad, "no node has answered (90 questions)", func(f *Facts) { f.DHT.Nodes, f.DHT.Answers = 0, 0 }},
+		{"dht", bad, "nobody was asked", func(f *Facts) { f.DHT.Nodes, f.DHT.Answers, f.DHT.Asked = 0, 0, 0 }},
 		{"dht", warned, "only 1 node", func(f *Facts) { f.DHT.Nodes = 1 }},
 		{"dht", warned, "about 300", func(f *Facts) { f.DHT.Size = 300 }},
 		{"dht", left, "switched off", func(f *Facts) { f.DHT.Enabled = false }},

@@ -272,6 +272,9 @@ func dht(f *Facts) api.Finding {
 	switch {
 	case !d.Enabled:
 		return skipped("it is switched off (network.dht)")
+	case d.Nodes == 0 && d.Asked == 0:
+		return bad("no node is known to begin with, so nobody was asked", "links without a tracker find nobody",
+			"leave network.bootstrap at its default and see whether names are resolved here, or name a node of the DHT: shoal connect HOST:PORT")
 	case d.Nodes == 0 && d.Answers == 0:
 		return bad(fmt.Sprintf("no node has answered (%d questions)", d.Asked), "links without a tracker find nobody", do)
 	case d.Nodes < enoughNodes:
