@@ -25,6 +25,7 @@ const (
 	maxPlaces     = 128      // members that keep a place here
 	relayBuffer   = 32 << 10 // for each direction of a circuit
 	guestBytes    = 64 << 10 // each way, of a guest's circuit
+	guestShare    = 16       // one part in so many of the budget may go to guests
 	refusalTime   = 10 * time.Second
 	secondsPerDay = 24 * 60 * 60
 )
@@ -40,14 +41,27 @@ type budget struct {
 	mu     sync.Mutex
 	day    int64
 	used   int64
+	lent   int64 // of that, to guests
 	guests int
 }
 
 // today begins a new day. The lock is held.
 func (b *budget) today() {
 	if d := time.Now().Unix() / secondsPerDay; d != b.day {
-		b.day, b.used = d, 0
+		b.day, b.used, b.lent = d, 0, 0
 	}
+}
+
+// lend is spend for a guest: strangers are not to use up what is for members.
+func (b *budget) lend(n int) bool {
+	b.mu.Lock()
+	b.today()
+	ok := b.lent+int64(n) <= b.perDay/guestShare
+	if ok {
+		b.lent += int64(n)
+	}
+	b.mu.Unlock()
+	return ok && b.spend(n)
 }
 
 // spend takes bytes from the budget; false if there are not as many.
@@ -208,7 +222,7 @@ type circuit struct {
 // Read takes what is to be passed on.
 func (c *circuit) Read(b []byte) (int, error) {
 	n, err := c.Stream.Read(b)
-	if c.in += n; n > 0 && (c.guest && c.in > guestBytes || !c.budget.spend(n)) {
+	if c.in += n; n > 0 && !c.pays(c.in, n) {
 		return 0, errSpent
 	}
 	return n, err
@@ -216,10 +230,18 @@ func (c *circuit) Read(b []byte) (int, error) {
 
 // Write gives what came from the other side.
 func (c *circuit) Write(b []byte) (int, error) {
-	if c.out += len(b); c.guest && c.out > guestBytes || !c.budget.spend(len(b)) {
+	if c.out += len(b); !c.pays(c.out, len(b)) {
 		return 0, errSpent
 	}
 	return c.Stream.Write(b)
+}
+
+// pays tells whether n more bytes may pass, which make it so many in one direction.
+func (c *circuit) pays(all, n int) bool {
+	if c.guest {
+		return all <= guestBytes && c.budget.lend(n)
+	}
+	return c.budget.spend(n)
 }
 
 func (c *circuit) leave() {
