@@ -85,6 +85,37 @@ func undocumented(d ast.Decl) []*ast.Ident {
 	return out
 }
 
+// TestHouseIsDrawn wants every room of the house in the drawing of docs/ARCHITECTURE.md.
+func TestHouseIsDrawn(t *testing.T) {
+	tr := sources(t)
+	text, err := os.ReadFile(filepath.Join(tr.root, "docs/ARCHITECTURE.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "## The house")
+	drawing, _, found := strings.Cut(after, "## ")
+	if !found {
+		t.Fatal("docs/ARCHITECTURE.md has no drawing of the house")
+	}
+	drawn := map[string]bool{}
+	for line := range strings.Lines(drawing) {
+		names, _, _ := strings.Cut(strings.TrimSpace(line), "  ") // then what they are
+		for _, name := range strings.Fields(names) {
+			drawn[strings.TrimSuffix(name, "/")] = true
+		}
+	}
+	for _, s := range tr.all {
+		part := strings.Split(s.dir(), "/")
+		switch {
+		case part[0] != "internal" || len(part) < 2:
+		case len(part) == 2 && !drawn[s.dir()]:
+			t.Errorf("%s is not drawn", s.dir())
+		case len(part) > 2 && !drawn[part[2]]:
+			t.Errorf("%s is not drawn", strings.Join(part[:3], "/"))
+		}
+	}
+}
+
 var (
 	codeSpan   = regexp.MustCompile("`([^`\n]+)`")
 	linkTarget = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
