@@ -147,7 +147,8 @@ func (o called) Take(nc net.Conn, theirs wire.Handshake) bool {
 // dial opens a connection to a candidate of the share, under these names of it.
 func (s *Share) dial(addr netip.AddrPort, from candidates.Source, name metainfo.InfoHash) error {
 	begun := time.Now()
-	nc, theirs, err := s.e.porch.Dial(s.ctx, name, s.caps(), addr, func() bool { return s.who.Sees(addr.Addr()) })
+	nc, theirs, err := s.e.porch.Dial(s.ctx, porch.Call{Hash: name, Caps: s.caps(), To: addr, First: from.Known(),
+		May: func() bool { return s.who.Sees(addr.Addr()) }})
 	if err != nil {
 		return err
 	}

@@ -158,7 +158,8 @@ func (s *Share) dialSome() {
 		want = min(want, s.e.cfg.MaxShareConns/8)
 	}
 	for s.nConns+s.dialling < want && s.dialling < s.e.cfg.MaxDialling && int(s.e.nConns.Load()) < s.e.cfg.MaxConns {
-		addr, from, ok := s.scout.Next(s.now())
+		few := s.dialling >= s.e.cfg.MaxDialling-porch.Kept(s.e.cfg.MaxDialling) // places left
+		addr, from, ok := s.scout.Next(s.now(), few)
 		if !ok {
 			return
 		}

@@ -315,7 +315,7 @@ func TestExchangeOfOverlay(t *testing.T) {
 		s := a.running()[0]
 		s.call(func() {
 			for {
-				c, _, ok := s.scout.Next(1 << 60)
+				c, _, ok := s.scout.Next(1<<60, false)
 				if !ok {
 					return
 				}

@@ -56,11 +56,15 @@ func (s *Scout) Again(now time.Duration, a netip.AddrPort, from candidates.Sourc
 	}
 }
 
-// Next takes the best candidate that is due, to be dialled now. Who may not be dialled any
-// more is forgotten.
-func (s *Scout) Next(now time.Duration) (netip.AddrPort, candidates.Source, bool) {
+// Next takes the best candidate that is due, to be dialled now; of those alone that no
+// stranger named, if they are to be known. Who may not be dialled any more is forgotten.
+func (s *Scout) Next(now time.Duration, known bool) (netip.AddrPort, candidates.Source, bool) {
+	next := s.list.Next
+	if known {
+		next = s.list.NextKnown
+	}
 	for {
-		a, from, ok := s.list.Next(now)
+		a, from, ok := next(now)
 		if !ok || s.who.Takes(a.Addr(), from) {
 			return a, from, ok
 		}

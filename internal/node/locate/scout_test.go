@@ -32,13 +32,13 @@ func TestScout(t *testing.T) {
 	s.Gave(far, candidates.FromTracker, 0)
 	s.Gave(fast, candidates.FromTracker, 100)
 	for _, want := range []netip.AddrPort{here, lan, fast, slow, far} {
-		a, from, ok := s.Next(0)
+		a, from, ok := s.Next(0, false)
 		if !ok || a != want || from != candidates.FromTracker {
 			t.Errorf("next is %v, want %v", a, want)
 		}
 		s.Dialled(from)
 	}
-	if a, _, ok := s.Next(0); ok {
+	if a, _, ok := s.Next(0, false); ok {
 		t.Errorf("%v is too much", a)
 	}
 	want := []Yield{{candidates.FromPeer, 0, 0, 1, 7}, {candidates.FromTracker, 5, 5, 2, 105}, {candidates.FromDHT, 10, 0, 0, 0}}
@@ -59,19 +59,19 @@ func TestScoutForgets(t *testing.T) {
 	if in = false; s.Len() != 1 {
 		t.Errorf("%d candidates", s.Len())
 	}
-	if a, _, ok := s.Next(0); ok || s.Len() != 0 {
+	if a, _, ok := s.Next(0, false); ok || s.Len() != 0 {
 		t.Errorf("%v may be dialled", a)
 	}
 	in = true
 	s.Add(0, friend, candidates.FromMember)
-	s.Next(0)
+	s.Next(0, false)
 	s.Done(0, friend, false)
 	s.Hurry(0)
-	if a, _, ok := s.Next(0); !ok || a != friend {
+	if a, _, ok := s.Next(0, false); !ok || a != friend {
 		t.Error("not hurried")
 	}
 	s.Again(0, friend, candidates.FromMember)
-	if a, _, ok := s.Next(0); !ok || a != friend {
+	if a, _, ok := s.Next(0, false); !ok || a != friend {
 		t.Error("not again")
 	}
 	in = false
@@ -82,7 +82,7 @@ func TestScoutForgets(t *testing.T) {
 	who = public
 	s.Add(0, stranger, candidates.FromPEX)
 	who.Private = true
-	if a, _, ok := s.Next(0); ok {
+	if a, _, ok := s.Next(0, false); ok {
 		t.Errorf("%v may be dialled for a private share", a)
 	}
 }

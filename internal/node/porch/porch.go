@@ -73,13 +73,18 @@ type Porch struct {
 	host  Host
 	id    wire.PeerID
 	dials chan struct{} // a token per half-open connection
+	kept  chan struct{} // likewise, for those that are first
 }
 
 // New makes a Porch of a node that calls itself id and has at most so many half-open
-// connections of its own.
+// connections of its own. Kept of them are for calls that are First.
 func New(host Host, id wire.PeerID, dialling int) *Porch {
-	return &Porch{host: host, id: id, dials: make(chan struct{}, dialling)}
+	kept := Kept(dialling)
+	return &Porch{host: host, id: id, dials: make(chan struct{}, dialling-kept), kept: make(chan struct{}, kept)}
 }
+
+// Kept is how many of so many half-open connections strangers' addresses do not get.
+func Kept(dialling int) int { return dialling / 4 }
 
 // Listen takes connections until the listener is closed or ctx ends; each is judged by its
 // handshake in a goroutine of its own.
@@ -160,36 +165,60 @@ func (p *Porch) incoming(ctx context.Context, nc net.Conn) error {
 	return ErrGone
 }
 
-// Dial opens a connection to a peer of a share, which is called h and tells caps, and shakes
-// hands. Where the peer answered by the v2 name, so does the handshake that is returned. Once
-// the connection stands may is asked whether the peer may still hear of the share.
-func (p *Porch) Dial(ctx context.Context, h metainfo.InfoHash, caps wire.Capability, addr netip.AddrPort, may func() bool) (net.Conn, wire.Handshake, error) {
-	select {
-	case p.dials <- struct{}{}:
-		defer func() { <-p.dials }()
-	case <-ctx.Done():
+// Call says whom to call, and how.
+type Call struct {
+	Hash  metainfo.InfoHash // names of the share
+	Caps  wire.Capability   // what the handshake tells besides what every one does
+	To    netip.AddrPort
+	First bool        // no stranger named it: it does not wait for those that strangers did
+	May   func() bool // asked once the connection stands: may the peer still hear of the share
+}
+
+// Dial opens a connection to a peer of a share and shakes hands. Where the peer answered by
+// the v2 name, so does the handshake that is returned.
+func (p *Porch) Dial(ctx context.Context, c Call) (net.Conn, wire.Handshake, error) {
+	leave := p.enter(ctx, c.First)
+	if leave == nil {
 		return nil, wire.Handshake{}, ErrGone
 	}
-	nc, err := p.host.Connect(ctx, addr)
+	defer leave()
+	nc, err := p.host.Connect(ctx, c.To)
 	if err != nil {
 		return nil, wire.Handshake{}, err
 	}
 	far := link.AddrOf(nc.RemoteAddr()).Addr()
-	if !link.Proven(nc) || (ident.IsOverlay(addr.Addr()) || ident.IsOverlay(far)) && far != addr.Addr() {
+	if !link.Proven(nc) || (ident.IsOverlay(c.To.Addr()) || ident.IsOverlay(far)) && far != c.To.Addr() {
 		nc.Close()
 		return nil, wire.Handshake{}, ErrOverlay
 	}
-	if !may() {
+	if !c.May() {
 		nc.Close()
 		return nil, wire.Handshake{}, ErrUnknown
 	}
 	abort := context.AfterFunc(ctx, func() { nc.Close() })
-	theirs, err := p.greet(h, caps, nc)
+	theirs, err := p.greet(c.Hash, c.Caps, nc)
 	if abort(); err != nil {
 		nc.Close()
 		return nil, wire.Handshake{}, err
 	}
 	return nc, theirs, nil
+}
+
+// enter waits for a place among the half-open connections; what it returns gives that back.
+// Nil: ctx has ended.
+func (p *Porch) enter(ctx context.Context, first bool) (leave func()) {
+	var kept chan struct{} // nobody's
+	if first {
+		kept = p.kept
+	}
+	select {
+	case p.dials <- struct{}{}:
+		return func() { <-p.dials }
+	case kept <- struct{}{}:
+		return func() { <-p.kept }
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // greet is the handshake of the side that dialled.

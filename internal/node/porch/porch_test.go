@@ -186,7 +186,7 @@ func TestDialProves(t *testing.T) {
 		{plain, other, one, true, false},
 	} {
 		r := &roads{house: *newHouse(metainfo.V2), local: c.local, remote: c.remote, overlay: c.overlay}
-		if _, _, err := New(r, wire.PeerID{}, 1).Dial(t.Context(), r.hash, 0, c.to, func() bool { return true }); errors.Is(err, ErrOverlay) == c.want {
+		if _, _, err := New(r, wire.PeerID{}, 1).Dial(t.Context(), Call{Hash: r.hash, To: c.to, May: func() bool { return true }}); errors.Is(err, ErrOverlay) == c.want {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

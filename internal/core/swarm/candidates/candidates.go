@@ -118,7 +118,12 @@ func (c *List) remove(i int) {
 
 // Next takes the best candidate that is due, for the driver to dial. While none is due it
 // costs nothing to ask.
-func (c *List) Next(now time.Duration) (netip.AddrPort, Source, bool) {
+func (c *List) Next(now time.Duration) (netip.AddrPort, Source, bool) { return c.next(now, false) }
+
+// NextKnown is Next among those whose source is Known.
+func (c *List) NextKnown(now time.Duration) (netip.AddrPort, Source, bool) { return c.next(now, true) }
+
+func (c *List) next(now time.Duration, known bool) (netip.AddrPort, Source, bool) {
 	if now < c.due {
 		return netip.AddrPort{}, 0, false
 	}
@@ -129,7 +134,7 @@ func (c *List) Next(now time.Duration) (netip.AddrPort, Source, bool) {
 			continue
 		}
 		due = min(due, k.next)
-		if k.next <= now && (best < 0 || k.before(&c.list[best])) {
+		if k.next <= now && (!known || k.source.Known()) && (best < 0 || k.before(&c.list[best])) {
 			best = i
 		}
 	}

@@ -54,3 +54,20 @@ func TestHurry(t *testing.T) {
 		t.Errorf("%d hurry where none may", n)
 	}
 }
+
+// While places are few those that strangers named wait, and lose nothing by it.
+func TestNextKnown(t *testing.T) {
+	c := list()
+	c.Add(0, addr(1), FromDHT)
+	c.Add(0, addr(2), FromPeer)
+	if a, _, ok := c.NextKnown(0); ok {
+		t.Errorf("%v is a stranger's word", a)
+	}
+	for n, s := range []Source{FromPerson, FromLink, FromLAN, FromMember, FromGroup} {
+		c.Add(0, addr(3+n), s)
+		if a, from, ok := c.NextKnown(0); !ok || a != addr(3+n) || from != s {
+			t.Errorf("%v of %v, want one of %v", a, from, s)
+		}
+	}
+	wantOrder(t, c, 0, 2, 1)
+}

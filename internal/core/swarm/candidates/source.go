@@ -34,6 +34,10 @@ func (s Source) String() string {
 // given tells that a person gave the address, by itself or in a link.
 func (s Source) given() bool { return s <= FromLink }
 
+// Known tells that the address is not a stranger's word: a person gave it, or the local
+// network or a member did.
+func (s Source) Known() bool { return s <= FromGroup }
+
 // How long one waits before an address is tried again: the pause doubles with each failure.
 const (
 	givenRetry  = time.Second // a person's peer may be starting just now
@@ -53,7 +57,7 @@ func (k *candidate) pause() time.Duration {
 	switch {
 	case k.source.given():
 		first, most = givenRetry, givenMost
-	case k.source <= FromGroup:
+	case k.source.Known():
 		first, most = knownRetry, knownMost
 	case k.served:
 		first = knownRetry
