@@ -23,6 +23,7 @@ const (
 	triedAt    = 4                // of those at a time
 	maxFound   = 1024             // nodes that the local network told of
 	foundAgain = 30 * time.Second // after which the same address is news again
+	foundTime  = 10 * time.Second // for a dial there
 	minSuffix  = 4
 )
 
@@ -254,8 +255,11 @@ func (s *Service) Found(id ident.NodeID, at netip.AddrPort) {
 	s.mu.Unlock()
 	if news {
 		s.spawn(func() {
-			s.host.Learn(id, []group.Address{{At: at}})
 			s.groups.Seek(id)
+			// A dial that is under way, perhaps to where it was before, takes this address up.
+			ctx, cancel := context.WithTimeout(s.ctx, foundTime)
+			defer cancel()
+			_ = s.host.Connect(ctx, id, []group.Address{{At: at}}) // Seek goes on if it fails
 		})
 	}
 }
