@@ -6,6 +6,7 @@ import (
 	"context"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -79,6 +80,10 @@ func TestLAN(t *testing.T) {
 			n.s.multicast("eth0")
 		}
 		a.up(ctx)
+		must(t, poll(ctx, func() (bool, error) { // it knocks where the other one was
+			out, err := a.s.try("", "ip", "neigh", "show", "10.9.0.2")
+			return strings.Contains(out, "10.9.0.2"), err
+		}))
 		b.up(ctx)
 		began = time.Now()
 		a.untilPeer(ctx, b, "met again", direct)
