@@ -42,6 +42,7 @@ func (s Source) Known() bool { return s <= FromGroup }
 const (
 	givenRetry  = time.Second // a person's peer may be starting just now
 	givenMost   = 30 * time.Second
+	givenSteady = 20              // failures that double it only twice where it is known who is there: about a minute
 	knownRetry  = 2 * time.Second // members, neighbours: they are there, and may be starting or moving
 	knownMost   = time.Minute
 	otherRetry  = time.Minute // strangers' addresses: at most two tries in ten minutes at first (security.md T09)
@@ -53,16 +54,19 @@ const (
 // pause is how long to wait after as many failures as k has. An address that bytes came from
 // is nobody's lie: it is tried again as soon as a member's.
 func (k *candidate) pause() time.Duration {
-	first, most := otherRetry, otherMost
+	first, most, fails := otherRetry, otherMost, k.fails
 	switch {
 	case k.source.given():
 		first, most = givenRetry, givenMost
+		if k.source == FromPerson || k.served { // a link may name anybody
+			fails = min(fails, 2) + max(0, fails-givenSteady)
+		}
 	case k.source.Known():
 		first, most = knownRetry, knownMost
 	case k.served:
 		first = knownRetry
 	}
-	return min(first<<min(k.fails, 16), most)
+	return min(first<<min(fails, 16), most)
 }
 
 // tries is how often in a row k may fail before it is forgotten, 0 for without end.
