@@ -2,6 +2,7 @@ package members
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"shoal/internal/adapter/overlay"
@@ -12,10 +13,12 @@ import (
 
 // Bounds of joining.
 const (
-	joinTime   = 2 * time.Minute // an inviter is known so long: as long as groups tries at most
-	maxJoining = 16              // inviters at once
+	maxJoining = 16 // inviters at once
 	renewTime  = 15 * time.Second
 )
+
+// ErrJoins says that as many joins are under way as can be.
+var ErrJoins = errors.New("members: too many joins at once")
 
 // carrier is the overlay as groups see it.
 type carrier struct{ s *Service }
@@ -36,13 +39,12 @@ func (c carrier) Open(ctx context.Context, id ident.NodeID, protocol string) (gr
 	return st, nil
 }
 
-// Connect implements groups.Net. Somebody who is not known is one whom we join, as groups
-// ask for nobody else: it is let in for that time.
+// Connect implements groups.Net.
 func (c carrier) Connect(ctx context.Context, id ident.NodeID, addrs []group.Address) error {
 	if err := c.s.Ready(ctx); err != nil {
 		return err
 	}
-	if !c.s.groups.Known(id) && !c.s.join(id) {
+	if !c.s.known(id) { // removed meanwhile
 		return overlay.ErrStranger
 	}
 	if len(addrs) == 0 {
@@ -74,26 +76,32 @@ func (s *Service) known(id ident.NodeID) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	until, ok := s.joining[id]
-	return ok && time.Now().Before(until)
+	return s.joining[id] > 0
 }
 
-// join lets an inviter in; false if there are too many.
-func (s *Service) join(id ident.NodeID) bool {
+// meet lets an inviter in until part; false if there are too many.
+func (s *Service) meet(id ident.NodeID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	for other, until := range s.joining {
-		if now.After(until) {
-			delete(s.joining, other)
-		}
-	}
-	if _, had := s.joining[id]; !had && len(s.joining) >= maxJoining {
+	if s.joining[id] == 0 && len(s.joining) >= maxJoining {
 		return false
 	}
-	s.joining[id] = now.Add(joinTime)
-	s.rouse() // to end the connection when the time is over
+	s.joining[id]++
 	return true
+}
+
+// part ends what there was with an inviter whose ticket led nowhere, unless another one's
+// join is under way.
+func (s *Service) part(id ident.NodeID) {
+	s.mu.Lock()
+	n := s.joining[id]
+	if s.joining[id]--; n <= 1 {
+		delete(s.joining, id)
+	}
+	s.mu.Unlock()
+	if n == 1 && !s.groups.Known(id) {
+		s.host.Drop(id)
+	}
 }
 
 // Join redeems a ticket (groups.Service.Join). It returns when this node has also come to
@@ -102,29 +110,23 @@ func (s *Service) Join(ctx context.Context, ticket string) (groups.Admission, er
 	if err := s.Ready(ctx); err != nil {
 		return groups.Admission{}, err
 	}
+	t, err := group.ParseTicket(ticket)
+	if err != nil {
+		return groups.Admission{}, err
+	}
+	if !s.groups.Known(t.Inviter) {
+		if !s.meet(t.Inviter) {
+			return groups.Admission{}, ErrJoins
+		}
+		defer s.part(t.Inviter)
+	}
 	a, err := s.groups.Join(ctx, ticket)
 	if err != nil {
-		s.forget(ticket)
 		return a, err
 	}
 	s.renew(a.Inviter)
 	s.renewed(ctx, a.Inviter)
 	return a, nil
-}
-
-// forget ends what there was with the inviter of a ticket that led nowhere.
-func (s *Service) forget(ticket string) {
-	t, err := group.ParseTicket(ticket)
-	if err != nil || s.groups.Known(t.Inviter) {
-		return
-	}
-	s.mu.Lock()
-	_, had := s.joining[t.Inviter]
-	delete(s.joining, t.Inviter)
-	s.mu.Unlock()
-	if had {
-		s.host.Drop(t.Inviter)
-	}
 }
 
 // renew begins to come anew to an inviter who has let us in.

@@ -230,11 +230,9 @@ func (k *keeper) tend(now time.Time) time.Time {
 			k.promote = now.Add(promoteEvery)
 		}
 	}
-	until := s.joiningUntil(now)
-	if !k.drop.IsZero() && !now.Before(k.drop) || !until.IsZero() && !now.Before(until) {
+	if !k.drop.IsZero() && !now.Before(k.drop) {
 		k.drop = time.Time{}
 		k.dropUnknown()
-		until = s.joiningUntil(now)
 	}
 	if !now.Before(k.sample) {
 		k.sample = now.Add(sampleEvery)
@@ -248,7 +246,6 @@ func (k *keeper) tend(now time.Time) time.Time {
 	}
 	earlier(k.drop)
 	earlier(k.promote)
-	earlier(until)
 	return next
 }
 
@@ -310,20 +307,6 @@ func (s *Service) wish(id ident.NodeID) groups.Wish {
 		w.Missed = s.asks.seeks()
 	}
 	return w
-}
-
-// joiningUntil is when the first inviter is known no longer; zero: there is none.
-func (s *Service) joiningUntil(now time.Time) (first time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, until := range s.joining {
-		if now.After(until.Add(time.Second)) {
-			delete(s.joining, id)
-		} else if first.IsZero() || until.Before(first) {
-			first = until
-		}
-	}
-	return first
 }
 
 // watch hears of the groups until the end.

@@ -139,7 +139,7 @@ func TestRemoved(t *testing.T) {
 			within(t, 5*time.Second, "the other side knows", func() bool { return !b.Member(g, a.id().Addr().Addr()) })
 			// As a stranger who does not know that it is one, it reaches no handler.
 			b.Service.mu.Lock()
-			b.joining[a.id()] = time.Now().Add(time.Minute)
+			b.joining[a.id()] = 1
 			b.Service.mu.Unlock()
 			if st, err := b.host.Open(soon(t), a.id(), SwarmProtocol); err == nil {
 				st.SetDeadline(time.Now().Add(patience))

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"shoal/internal/adapter/overlay"
 	"shoal/internal/core/group"
@@ -70,7 +69,7 @@ type Service struct {
 	mu       sync.Mutex
 	closed   bool
 	changed  bool                           // who is a member, since the keeper looked
-	joining  map[ident.NodeID]time.Time     // inviters, and until when they are known
+	joining  map[ident.NodeID]int           // inviters, and how many joins are under way with them
 	renewing map[ident.NodeID]chan struct{} // who is being reached anew as a member
 	here     map[ident.NodeID]bool          // connected; the keeper alone writes
 	past     map[ident.NodeID]*past
@@ -113,7 +112,7 @@ func Open(cfg Config) (*Service, error) {
 		cfg.Events = func(Event) {}
 	}
 	s := &Service{cfg: cfg, me: cfg.Key.ID(), up: make(chan struct{}), wake: make(chan struct{}, 1),
-		joining: make(map[ident.NodeID]time.Time), renewing: make(map[ident.NodeID]chan struct{}),
+		joining: make(map[ident.NodeID]int), renewing: make(map[ident.NodeID]chan struct{}),
 		here: make(map[ident.NodeID]bool), past: make(map[ident.NodeID]*past), found: make(map[ident.NodeID]sighting)}
 	s.swarm, s.asks, s.dhts = newListener(s.me.Addr()), newAsks(s), newDHTs(s)
 	s.news.of = make(map[ident.NodeID]*change)
