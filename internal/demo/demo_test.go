@@ -118,8 +118,8 @@ func TestTable(t *testing.T) {
 		row   string
 		sent  string
 	}{
-		{5, "HAS GETS FROM node1 node2 node3 node4 node5", "node3 [######------] 50 % 600 B/s 400 B/s - - 200 B/s -", "SENT 300 B 0 B 0 B 150 B 0 B"},
-		{9, "HAS GETS FROM node1 node2 others", "node3 [######------] 50 % 600 B/s 400 B/s - 200 B/s", "SENT 300 B 0 B 150 B"},
+		{5, "HAS B/s FROM node1 node2 node3 node4 node5", "node3 [######------] 50 % 600 400 - - 200 -", "sent so far 300 0 0 150 0"},
+		{9, "HAS B/s FROM node1 node2 others", "node3 [######------] 50 % 600 400 - 200", "sent so far 300 0 150"},
 	} {
 		d := crowd(t, tc.nodes)
 		r := d.newRound(shared{Created: api.Created{Bytes: 900}}, d.nodes[2:], true)
@@ -145,7 +145,10 @@ func TestTable(t *testing.T) {
 		}
 		r.killed = at
 		lines = r.table()
-		if !strings.Contains(lines[0], "FROM (killed)") || strings.Contains(lines[1], "400 B/s") || !strings.Contains(lines[len(lines)-1], "300 B") {
+		if w := term.Width(lines[0]); w > 79 {
+			t.Errorf("%d columns", w)
+		}
+		if !strings.Contains(lines[0], "FROM (killed)") || strings.Contains(lines[1], " 400") || !strings.Contains(lines[len(lines)-1], " 300") {
 			t.Errorf("the first node is killed:\n%s", strings.Join(lines, "\n"))
 		}
 	}

@@ -164,7 +164,7 @@ func column(own []string, name string) int {
 // sends, and in the last row how much each has sent.
 func (r *round) table() []string {
 	own, others := r.d.senders()
-	head := []string{"", "HAS", "", "GETS"}
+	head := []string{"", "HAS", "", "B/s"}
 	t := &term.Table{Right: map[int]bool{2: true, 3: true}}
 	for i, name := range own {
 		if i == 0 && !r.killed.IsZero() {
@@ -192,26 +192,32 @@ func (r *round) table() []string {
 		filled := int(part * gauge)
 		gets := "-"
 		if f.done == nil {
-			gets = f.meter.rate().String()
+			gets = short(int64(f.meter.rate()))
 		}
-		row := []string{f.n.name, "[" + strings.Repeat("#", filled) + strings.Repeat("-", gauge-filled) + "]", fmt.Sprintf("%3d %%", int(part*100)), fmt.Sprintf("%9s", gets)}
+		row := []string{f.n.name, "[" + strings.Repeat("#", filled) + strings.Repeat("-", gauge-filled) + "]", fmt.Sprintf("%3d %%", int(part*100)), fmt.Sprintf("%5s", gets)}
 		for i, rate := range rates[:columns] {
 			cell := "-"
 			if rate > 0 && f.done == nil && (i > 0 || r.killed.IsZero()) {
-				cell = rate.String()
+				cell = short(int64(rate))
 			}
-			row = append(row, fmt.Sprintf("%9s", cell)) // columns that keep their width are easier to follow
+			row = append(row, fmt.Sprintf("%5s", cell)) // columns that keep their width are easier to follow
 		}
 		t.Add(row...)
 	}
-	row := []string{"", "", "", "SENT"}
+	row := []string{"", "sent so far", "", ""}
 	for _, n := range sent[:columns] {
-		row = append(row, api.FormatSize(n))
+		row = append(row, short(n))
 	}
 	t.Add(row...)
 	var b strings.Builder
 	t.Write(&b)
 	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+}
+
+// short is an amount in so few columns that five nodes fit a terminal of eighty: 3.38M.
+func short(n int64) string {
+	number, unit, _ := strings.Cut(api.FormatSize(n), " ")
+	return number + strings.TrimSuffix(unit, "B")
 }
 
 // share is a part of a whole, 0 to 1.
