@@ -1,6 +1,7 @@
 package members
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -36,4 +37,19 @@ func TestStrangersAreNotMet(t *testing.T) {
 		t.Error("the inviter is still known")
 	}
 	within(t, patience, "no connection", func() bool { return len(a.connected()) == 0 })
+}
+
+// Who has no time left to try anybody is told that nobody was reached.
+func TestConnectWithoutTime(t *testing.T) {
+	all, _ := cast(t, 2, nil)
+	a, b := all[0], all[1]
+	b.Close()
+	a.sees(Disconnected, b)
+	over, end := context.WithCancel(context.Background())
+	end()
+	for range 20 { // what is over and what is ready are chosen between by lot
+		if p, err := a.Connect(over, "", b.at.String()); err == nil {
+			t.Fatalf("%+v", p)
+		}
+	}
 }

@@ -204,7 +204,7 @@ func (s *Service) whoIsAt(ctx context.Context, at []group.Address) (Peer, error)
 	var trying sync.WaitGroup
 	places := make(chan struct{}, triedAt)
 	won := make(chan ident.NodeID, maxTried)
-	var last error
+	var last error = overlay.ErrUnreachable // no time for any
 	var mu sync.Mutex
 	for _, id := range away[:min(len(away), maxTried)] {
 		places <- struct{}{}
