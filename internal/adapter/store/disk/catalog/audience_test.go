@@ -201,6 +201,34 @@ func TestRepairTakesTheAudienceOfTheFolder(t *testing.T) {
 	}
 }
 
+// Where the catalog says that a share is for groups, nothing that the folder lacks makes it
+// everybody's.
+func TestRepairShowsNothingToAll(t *testing.T) {
+	home := t.TempDir()
+	path, torrents := filepath.Join(home, "shoal.db"), filepath.Join(home, "torrents")
+	m, r := groupRow(t, home)
+	public := r
+	public.Groups = nil
+	c := open(t, path)
+	if err := errors.Join(SaveTorrent(torrents, m, public), c.Put(r), c.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if p := Check(path, torrents); len(p) != 1 || p[0].Kind != ProblemAudience || p[0].ID != r.ID {
+		t.Fatalf("Check = %+v", p)
+	}
+	if left, err := Repair(path, torrents); err != nil || len(left) > 0 || len(Check(path, torrents)) > 0 {
+		t.Fatalf("Repair left %v, %v", left, err)
+	}
+	c = open(t, path)
+	defer c.Close()
+	if err := c.Adopt(torrents); err != nil {
+		t.Fatal(err)
+	}
+	if rows, err := c.Shares(); err != nil || len(rows) > 0 {
+		t.Errorf("after Repair: %+v, %v", rows, err)
+	}
+}
+
 // A row of the database whose audience is not one is damage.
 func TestRowWithoutAudienceIsDamaged(t *testing.T) {
 	for _, text := range []string{"", "null", "[", "{}", `["x"]`, `[null]`} {

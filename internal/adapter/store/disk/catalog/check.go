@@ -71,6 +71,8 @@ func (k *checkup) found(p Problem) {
 	}
 }
 
+const putAsideText = "put the share's files aside and drop it from the catalog; its content stays where it is"
+
 const rebuildText = "put the database aside and make a new one from the torrents folder; all content is hashed again"
 
 // database reads everything; false means that it is of no use.
@@ -254,16 +256,21 @@ func (k *checkup) shares() {
 
 // audience holds a row against the torrents folder. An ID.share that cannot be read has no
 // say: it comes into use only when the database is lost, and then the share is lost with it.
+// Nor has one that says "all" of a share that the catalog knows to be for groups: of the two
+// what shows it to fewer is believed.
 func (k *checkup) audience(r Row, m *metainfo.Metainfo) {
 	p := Problem{Kind: ProblemAudience, ID: r.ID, Path: filepath.Join(k.torrents, r.ID+shareExt)}
 	share, unread := readShare(k.torrents, r.ID)
 	switch known := unread == nil && share.checkAudience(m) == nil; {
+	case known && len(share.Groups) == 0 && len(r.Groups) > 0:
+		p.Detail = fmt.Sprintf("it is for all, in the catalog for %d groups", len(r.Groups))
+		p.Repair = putAsideText
 	case known && !slices.Equal(share.Groups, r.Groups):
 		p.Detail = fmt.Sprintf("it is for %d groups, in the catalog for %d or for others (0: all)", len(share.Groups), len(r.Groups))
 		p.Repair = "have the catalog say what the torrents folder says"
 	case !known && r.checkAudience(m) != nil:
 		p.Detail = r.checkAudience(m).Error()
-		p.Repair = "put the share's files aside and drop it from the catalog; its content stays where it is"
+		p.Repair = putAsideText
 	default:
 		return
 	}
@@ -332,7 +339,7 @@ func repairOne(path, torrents string, p Problem) error {
 		_, err = c.db.Exec("DELETE FROM resume WHERE id = ?", p.ID)
 		return c.fail("repair", err)
 	case ProblemAudience:
-		if r, lost := rowFromTorrent(torrents, p.ID); lost == nil {
+		if r, lost := rowFromTorrent(torrents, p.ID); lost == nil && len(r.Groups) > 0 {
 			_, err = c.db.Exec("UPDATE share SET groups = ? WHERE id = ?", list(r.Groups), p.ID)
 			return c.fail("repair", err)
 		}
