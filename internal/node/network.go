@@ -120,7 +120,9 @@ func (n *Node) memberEvent(e members.Event) {
 		n.engine.Moved(e.Addr.Addr())
 	case members.Connected:
 		n.away.Delete(e.Peer.String())
-		n.engine.Online()
+		n.engine.Online(e.Addr.Addr())
+	case members.Reachable:
+		n.engine.Online(netip.Addr{})
 	case members.Disconnected:
 		n.away.Store(e.Peer.String(), time.Now().UTC())
 	case members.Refused:

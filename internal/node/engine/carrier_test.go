@@ -186,8 +186,15 @@ func TestOnline(t *testing.T) {
 			t.Errorf("dialled %d times", b.plain.dials)
 		}
 		w.mu.Unlock()
+		b.Online(b.overlay.at.Addr()) // a member came: strangers are not dialled for that
+		<-time.After(time.Second)
+		w.mu.Lock()
+		if b.plain.dials != 1 {
+			t.Errorf("dialled %d times since a member came", b.plain.dials)
+		}
+		w.mu.Unlock()
 		begun := time.Now()
-		b.Online()
+		b.Online(netip.Addr{})
 		b.waitDone(x.meta.Hash)
 		if took := time.Since(begun); took > 3*time.Second {
 			t.Errorf("it took %v", took)

@@ -102,13 +102,23 @@ type behind struct{ e *Engine }
 
 // Admit implements porch.Host.
 func (b behind) Admit(from netip.AddrPort) error {
-	if int(b.e.nConns.Load()) >= b.e.cfg.MaxConns {
+	if b.e.full(!ident.IsOverlay(from.Addr())) {
 		return errFull
 	}
 	if from.IsValid() && b.e.cfg.AllowIncoming != nil && !ident.IsOverlay(from.Addr()) {
 		return b.e.cfg.AllowIncoming(from)
 	}
 	return nil
+}
+
+// full tells whether there is no place for one more connection. Of strangers who come some are
+// kept, for members and for those that we dial.
+func (e *Engine) full(stranger bool) bool {
+	most := e.cfg.MaxConns
+	if stranger {
+		most -= most / 8
+	}
+	return int(e.nConns.Load()) >= most
 }
 
 // Find implements porch.Host.

@@ -126,11 +126,11 @@ func (e *Engine) Moved(a netip.Addr) {
 	})
 }
 
-// Online is told that the machine came back, or that members connected: candidates that wait
-// are tried now, not too many at a time.
-func (e *Engine) Online() {
+// Online is told that the member of that overlay address connected, or with the zero address
+// that the machine came back: candidates that wait for that are tried now, not too many.
+func (e *Engine) Online(a netip.Addr) {
 	e.everywhere(func(s *Share) {
-		s.scout.Hurry(s.now())
+		s.scout.Hurry(s.now(), a)
 		s.dialSome()
 	})
 }

@@ -385,7 +385,7 @@ func (s *Share) unwelcome(c *conn) error {
 		return errSelf
 	case !s.who.Sees(c.Addr.Addr()):
 		return errHide
-	case s.nConns+len(s.waiting) >= s.e.cfg.MaxShareConns || int(s.e.nConns.Load()) >= s.e.cfg.MaxConns:
+	case s.nConns+len(s.waiting) >= s.e.cfg.MaxShareConns || s.e.full(c.Incoming && !c.Overlay()):
 		return errFull
 	}
 	came := 0

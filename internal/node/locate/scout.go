@@ -11,8 +11,12 @@ import (
 	"shoal/internal/core/swarm/candidates"
 )
 
-// hurried is how many candidates are tried at once when the way is open again.
-const hurried = 50
+// When the way is open again so many candidates are tried at once, of those that strangers
+// named not more often than this.
+const (
+	hurried  = 50
+	calmTime = 5 * time.Minute
+)
 
 // Scout keeps the candidates of one share, as far as its Audience takes them, and what those
 // of each source were good for. It is for one goroutine. Times are those of package
@@ -22,6 +26,7 @@ type Scout struct {
 	who    *Audience
 	scope  func(netip.AddrPort, candidates.Source) bool
 	yields map[candidates.Source]*Yield
+	calm   time.Duration // until then strangers' addresses are not hurried
 }
 
 // NewScout is a Scout without candidates. scope says which addresses this node may contact
@@ -87,8 +92,18 @@ func (s *Scout) Recheck() {
 	s.list.Keep(func(a netip.AddrPort, from candidates.Source) bool { return s.who.Takes(a.Addr(), from) })
 }
 
-// Hurry makes candidates that wait due now, not too many.
-func (s *Scout) Hurry(now time.Duration) { s.list.Hurry(now, hurried) }
+// Hurry makes candidates that wait due now, not too many: those at an address, or with the
+// zero address all, for the machine has come back. Strangers' addresses are not dialled
+// again and again because our line comes and goes (security.md T09).
+func (s *Scout) Hurry(now time.Duration, at netip.Addr) {
+	strangers := !at.IsValid() && now >= s.calm
+	if strangers {
+		s.calm = now + calmTime
+	}
+	s.list.Hurry(now, hurried, func(a netip.AddrPort, from candidates.Source) bool {
+		return a.Addr() == at || !at.IsValid() && (strangers || from.Known())
+	})
+}
 
 // Dialled counts a candidate that is dialled.
 func (s *Scout) Dialled(from candidates.Source) { s.of(from).Dialled++ }

@@ -66,7 +66,7 @@ func TestScoutForgets(t *testing.T) {
 	s.Add(0, friend, candidates.FromMember)
 	s.Next(0, false)
 	s.Done(0, friend, false)
-	s.Hurry(0)
+	s.Hurry(0, friend.Addr())
 	if a, _, ok := s.Next(0, false); !ok || a != friend {
 		t.Error("not hurried")
 	}
@@ -84,5 +84,39 @@ func TestScoutForgets(t *testing.T) {
 	who.Private = true
 	if a, _, ok := s.Next(0, false); ok {
 		t.Errorf("%v may be dialled for a private share", a)
+	}
+}
+
+// TestHurry: when the machine is back all that wait are tried at once; those whom strangers
+// named are not tried again and again because it goes and comes.
+func TestHurry(t *testing.T) {
+	who := public
+	s := NewScout(rand.New(rand.NewPCG(1, 1)), &who, func(netip.AddrPort, candidates.Source) bool { return true }, nil)
+	s.Add(0, stranger, candidates.FromDHT)
+	s.Add(0, friend, candidates.FromMember)
+	tried := func(now time.Duration) (n int) {
+		for {
+			a, _, ok := s.Next(now, false)
+			if !ok {
+				return n
+			}
+			s.Done(now, a, false)
+			n++
+		}
+	}
+	for i, c := range []struct {
+		now  time.Duration
+		at   netip.Addr
+		want int
+	}{
+		{0, netip.Addr{}, 2}, // which are due anyhow
+		{time.Second, foe.Addr(), 0},
+		{time.Second, friend.Addr(), 1},
+		{time.Minute, netip.Addr{}, 1}, // once more
+	} {
+		s.Hurry(c.now, c.at)
+		if got := tried(c.now); got != c.want {
+			t.Errorf("%d: %d are tried, want %d", i, got, c.want)
+		}
 	}
 }

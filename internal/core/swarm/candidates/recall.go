@@ -14,14 +14,14 @@ func (c *List) Keep(keep func(netip.AddrPort, Source) bool) {
 	}
 }
 
-// Hurry makes the best of those that wait due now, at most so many: the network is back, or
-// members are. Their failures count on. It returns how many.
-func (c *List) Hurry(now time.Duration, most int) int {
+// Hurry makes the best of those that wait and that which calls for due now, at most so many:
+// the network is back, or a member is. Their failures count on. It returns how many.
+func (c *List) Hurry(now time.Duration, most int, which func(netip.AddrPort, Source) bool) int {
 	for n := range most {
 		best := -1
 		for i := range c.list {
 			k := &c.list[i]
-			if !k.busy && k.next > now && (best < 0 || k.before(&c.list[best])) {
+			if !k.busy && k.next > now && (best < 0 || k.before(&c.list[best])) && which(k.addr, k.source) {
 				best = i
 			}
 		}

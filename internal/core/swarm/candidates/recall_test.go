@@ -31,6 +31,7 @@ func TestKeep(t *testing.T) {
 // TestHurry: the best of those that wait are due at once, and no more than were asked for;
 // what is being dialled is left alone.
 func TestHurry(t *testing.T) {
+	all := func(netip.AddrPort, Source) bool { return true }
 	c := list()
 	for n := range 10 {
 		c.Add(0, addr(n), FromPEX)
@@ -41,16 +42,19 @@ func TestHurry(t *testing.T) {
 		c.Done(0, a, false)
 	}
 	wantOrder(t, c, time.Millisecond)
-	if n := c.Hurry(time.Millisecond, 4); n != 4 {
+	if n := c.Hurry(time.Millisecond, 4, all); n != 4 {
 		t.Errorf("%d hurry", n)
 	}
 	if got := order(c, time.Millisecond); len(got) != 4 || got[0] != 20 {
 		t.Errorf("due are %v", got)
 	}
-	if n := c.Hurry(time.Millisecond, 100); n != 7 {
+	if n := c.Hurry(time.Millisecond, 100, func(a netip.AddrPort, from Source) bool { return a == addr(20) || from == FromDHT }); n != 0 {
+		t.Errorf("%d hurry that are not called for", n)
+	}
+	if n := c.Hurry(time.Millisecond, 100, all); n != 7 {
 		t.Errorf("%d of the other seven hurry", n)
 	}
-	if n := c.Hurry(0, -1); n != 0 {
+	if n := c.Hurry(0, -1, all); n != 0 {
 		t.Errorf("%d hurry where none may", n)
 	}
 }
