@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"shoal/internal/adapter/lan"
@@ -15,7 +14,6 @@ import (
 // tags knows by which tags members tell each other on the local network where they are
 // (group.LANTag): they change with the day and mean nothing to others.
 type tags struct {
-	stale   atomic.Bool // to be made anew
 	mu      sync.Mutex
 	made    time.Time
 	of      map[[8]byte]ident.NodeID
@@ -27,13 +25,16 @@ type tags struct {
 // tagsLast is how long a table counts: the day may have changed since.
 const tagsLast = 10 * time.Minute
 
-// forget has the table made anew, for members have changed. It never waits: who calls it may
-// be whom members waits for.
-func (t *tags) forget() { t.stale.Store(true) }
+// forget has the table made anew, for members have changed.
+func (t *tags) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.made = time.Time{}
+}
 
 // fresh makes the table if need be. t.mu is held.
 func (t *tags) fresh(now time.Time) {
-	if !t.stale.Swap(false) && !t.made.IsZero() && now.Sub(t.made) < tagsLast {
+	if !t.made.IsZero() && now.Sub(t.made) < tagsLast {
 		return
 	}
 	t.made, t.own, t.of = now, nil, make(map[[8]byte]ident.NodeID)
@@ -81,19 +82,11 @@ func (n *Network) found(f lan.Found) {
 // people are the other members of each group.
 func (n *Network) people() map[group.ID][]ident.NodeID {
 	out := make(map[group.ID][]ident.NodeID)
-	list, err := n.members.Groups().List()
-	if err != nil {
-		return out
-	}
-	for _, g := range list {
-		d, err := n.members.Groups().Show(g.ID.String())
-		if err != nil || g.Rights == 0 {
-			continue
-		}
-		out[g.ID] = nil
-		for _, m := range d.Members {
-			if !m.Self {
-				out[g.ID] = append(out[g.ID], m.Node)
+	for _, g := range n.members.Groups().Mine() {
+		out[g.ID()] = nil
+		for _, m := range g.Members() {
+			if m.Node != n.tags.self {
+				out[g.ID()] = append(out[g.ID()], m.Node)
 			}
 		}
 	}
