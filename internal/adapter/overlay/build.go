@@ -123,7 +123,7 @@ func (p *parts) transports(w *wired, id peer.ID) error {
 	if err != nil {
 		return err
 	}
-	w.upgrader, err = upgrader.New([]sec.SecureTransport{bulk{security}}, m, nil, p.resources, p.gate)
+	w.upgrader, err = upgrader.New([]sec.SecureTransport{bulk{security}}, m, nil, p.resources, p.gate, upgrader.WithAcceptTimeout(p.cfg.times.hands))
 	if err != nil {
 		return err
 	}

@@ -69,9 +69,10 @@ type times struct {
 	busy  time.Duration // the same of one with streams
 	dead  time.Duration // without an answer and without a byte
 	leave time.Duration // that relayed connections stay when a direct one stands
+	hands time.Duration // for shaking hands with who comes
 }
 
-var usualTimes = times{idle: 30 * time.Second, busy: 5 * time.Second, dead: 8 * time.Second, leave: 5 * time.Second}
+var usualTimes = times{idle: 30 * time.Second, busy: 5 * time.Second, dead: 8 * time.Second, leave: 5 * time.Second, hands: 10 * time.Second}
 
 // The limits of a host (home profile).
 const (

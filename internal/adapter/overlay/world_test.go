@@ -77,7 +77,7 @@ func start(t testing.TB, change func(*Config)) *node {
 			}
 			return nil
 		},
-		times: times{idle: usualTimes.idle, busy: usualTimes.busy, dead: usualTimes.dead, leave: 500 * time.Millisecond},
+		times: times{idle: usualTimes.idle, busy: usualTimes.busy, dead: usualTimes.dead, leave: 500 * time.Millisecond, hands: usualTimes.hands},
 		Events: func(e Event) {
 			select {
 			case n.events <- e:
