@@ -65,6 +65,25 @@ func TestBEP5_get_peers_announce_peer(t *testing.T) {
 	}
 }
 
+// Of two nodes the one that seeks is the one at which the other announced. What was announced
+// here does not end a search: anybody can announce anything.
+func TestBEP5_get_peers_held_here(t *testing.T) {
+	b := newBench(t, Config{})
+	hash, no := id(7, 7), id(8, 8)
+	b.k.store.announce(hash, b.k.id, stranger, b.k.now)
+	b.meet(some(1, 1))
+	for target, want := range map[krpc.ID][]netip.AddrPort{hash: {stranger}, no: nil} {
+		var got []netip.AddrPort
+		effects := b.find(Event{Op: GetPeers, Target: target, Enough: 1})
+		for i := range effects {
+			got = append(got, effects[i].Addrs...)
+		}
+		if r := effects[len(effects)-1].Result; !slices.Equal(got, want) || r.Asked == 0 {
+			t.Errorf("found %v, want %v; %d were asked", got, want, r.Asked)
+		}
+	}
+}
+
 func TestBEP5_token(t *testing.T) {
 	b := newBench(t, Config{})
 	hash := id(7, 7)

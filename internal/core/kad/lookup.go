@@ -56,6 +56,7 @@ type lookup struct {
 	twin   *lookup // of the other family
 	seen   map[netip.AddrPort]struct{}
 	peers  []netip.AddrPort
+	named  int        // of these, by others
 	item   *krpc.Item // the best found
 	stores []store1
 	ending bool
@@ -384,11 +385,33 @@ func (t *T) named(net *table) []krpc.Node {
 	return out
 }
 
-// tookPeers tells the peers that are new.
+// held tells the peers that were announced to this node itself: in a small network there may
+// be nobody else to ask. They are not counted, for anybody may have announced them.
+func (t *T) held(l *lookup) {
+	if l.Op == GetPeers || l.Op == Announce {
+		f := 0
+		if l.net.six {
+			f = 1
+		}
+		t.tell(l, t.store.pick(nil, l.Target, f, manyValues, t.rng, t.now))
+	}
+}
+
+// tookPeers tells the peers that a node named, and ends a search that has enough.
 func (t *T) tookPeers(l *lookup) {
+	before := len(l.peers)
+	t.tell(l, t.in.Values)
+	fresh := len(l.peers) - before
+	if l.named += fresh; fresh > 0 && l.Op == GetPeers && l.Enough > 0 && l.named >= l.Enough {
+		t.finish(l, Satisfied)
+	}
+}
+
+// tell tells the peers that are new.
+func (t *T) tell(l *lookup, list []netip.AddrPort) {
 	const most = 5000
 	from := len(l.peers)
-	for _, a := range t.in.Values {
+	for _, a := range list {
 		if a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port()); !t.cfg.Allow(a) || len(l.peers) >= most {
 			continue
 		}
@@ -401,14 +424,8 @@ func (t *T) tookPeers(l *lookup) {
 		l.seen[a] = struct{}{}
 		l.peers = append(l.peers, a)
 	}
-	if len(l.peers) == from {
-		return
-	}
-	if l.Handle != 0 {
+	if len(l.peers) > from && l.Handle != 0 {
 		t.out.add(Effect{Kind: FoundPeers, Handle: l.Handle, Addrs: l.peers[from:len(l.peers):len(l.peers)]})
-	}
-	if l.Op == GetPeers && l.Enough > 0 && len(l.peers) >= l.Enough {
-		t.finish(l, Satisfied)
 	}
 }
 

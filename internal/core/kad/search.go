@@ -62,6 +62,7 @@ func (t *T) admit() {
 		}
 		t.active = append(t.active, l)
 		t.begin(l, int(min(max(l.Paths, 1), 2*manyPaths)))
+		t.held(l)
 	}
 }
 
