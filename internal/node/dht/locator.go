@@ -180,6 +180,8 @@ func (l *Locator) Seek(ctx context.Context, o locate.Offer, found func([]netip.A
 	}
 	select {
 	case <-l.d.ready:
+	case <-l.d.ended:
+		return
 	case <-ctx.Done():
 		return
 	}

@@ -238,6 +238,23 @@ func TestSeekBeforeReady(t *testing.T) {
 	})
 }
 
+// TestSeekNeverReady: where nobody was ever known a Seek ends with the node, too: a group's
+// may be left and joined again, and is another node then.
+func TestSeekNeverReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.end()
+		n := w.make(50, Config{})
+		l := mainline(n.DHT)
+		w.run(n)
+		f := seek(deadline(t, time.Hour), l, offer(1))
+		pass(time.Minute)
+		n.stop()
+		synctest.Wait()
+		must(t, f.ended, "a Seek outlives the node")
+	})
+}
+
 // TestSeekBounded: many Seeks at once are worked off at a pace at which no node of a small
 // network stops answering.
 func TestSeekBounded(t *testing.T) {
