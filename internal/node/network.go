@@ -19,8 +19,19 @@ import (
 	"shoal/internal/node/reach"
 )
 
-// openNetwork opens the port and the groups; an offline node has the groups alone.
-func (n *Node) openNetwork() (err error) {
+// openNetwork opens the port and the groups, and names the groups that are damaged.
+func (n *Node) openNetwork() error {
+	if err := n.openGroups(); err != nil {
+		return err
+	}
+	for _, d := range n.groups.Damaged() {
+		n.log.Error("a group cannot be used", "error", d)
+	}
+	return nil
+}
+
+// openGroups opens the port and the groups; an offline node has the groups alone.
+func (n *Node) openGroups() (err error) {
 	name := n.name()
 	if n.opts.Offline {
 		n.groups, err = groups.Open(groups.Config{Key: n.key, Name: name, Dir: n.opts.Home.Path(GroupsFolder), Net: nobody{}, Rand: newRand()})
