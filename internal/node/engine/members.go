@@ -66,11 +66,11 @@ func (s *Share) seek() {
 func (e *Engine) Yields() []Yield {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	yields := e.past
+	lists := [][]Yield{e.past}
 	for _, r := range e.shares {
-		yields = locate.Sum(yields, r.show().Yield)
+		lists = append(lists, r.show().Yield)
 	}
-	return yields
+	return locate.Sum(lists...)
 }
 
 // changeTime bounds how long the calls below wait for the shares to do as they are told;

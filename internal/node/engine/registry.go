@@ -342,7 +342,7 @@ func (e *Engine) attend() {
 	defer e.wg.Done()
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	busy := false
+	busy := true // with the start
 	for {
 		select {
 		case <-e.ctx.Done():
@@ -352,7 +352,7 @@ func (e *Engine) attend() {
 				busy = true
 			} else if busy {
 				busy = false
-				debug.FreeOSMemory() // nothing runs: what the last transfer needed goes back
+				debug.FreeOSMemory() // nothing runs: what the start or the last transfer needed goes back
 			}
 			e.mu.Lock()
 			var due *entry

@@ -23,13 +23,13 @@ type Desk struct {
 	told map[string]*offered // by ID
 }
 
-// offered is what was told of one share, and to which ways.
+// offered is what was told of one share, and to which ways: a bit each.
 type offered struct {
 	offer Offer
-	to    []bool
+	to    uint64
 }
 
-// NewDesk is the Desk of a node that has these ways.
+// NewDesk is the Desk of a node that has these ways, 64 at most.
 func NewDesk(ways []Locator) *Desk { return &Desk{ways: ways, told: make(map[string]*offered)} }
 
 // Offer tells every way that may hear of it of a share that is here or has changed, and
@@ -42,14 +42,16 @@ func (d *Desk) Offer(o Offer, who *Audience) {
 	defer d.mu.Unlock()
 	was := d.told[o.ID]
 	if was == nil {
-		was = &offered{to: make([]bool, len(d.ways))}
+		was = &offered{}
 		d.told[o.ID] = was
 	}
 	same := was.offer.Equal(&o)
 	was.offer = o
 	for i, w := range d.ways {
-		may, knows := who.Permits(w), was.to[i]
-		was.to[i] = may
+		may, knows := who.Permits(w), was.to>>i&1 != 0
+		if may != knows {
+			was.to ^= 1 << i
+		}
 		switch {
 		case may && !(knows && same):
 			w.Offer(o)
@@ -69,7 +71,7 @@ func (d *Desk) Withdraw(id string) {
 	}
 	delete(d.told, id)
 	for i, w := range d.ways {
-		if was.to[i] {
+		if was.to>>i&1 != 0 {
 			w.Withdraw(id)
 		}
 	}
