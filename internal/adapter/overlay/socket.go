@@ -86,7 +86,7 @@ func (d dialler) DialContext(ctx context.Context, _, address string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	if err := d.cfg.Allow(to); err != nil {
+	if err := d.cfg.AllowDial(to); err != nil {
 		return nil, err
 	}
 	var nd net.Dialer

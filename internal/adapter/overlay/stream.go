@@ -215,15 +215,6 @@ func (h *Host) HandleAnyone(name string, f func(*Stream)) {
 	h.hall.mu.Unlock()
 }
 
-// Stop ends the serving of a protocol; streams that stand are not touched.
-func (h *Host) Stop(name string) {
-	h.host.RemoveStreamHandler(protocol.ID(name))
-	h.hall.mux.RemoveHandler(protocol.ID(name))
-	h.hall.mu.Lock()
-	h.hall.anyone = len(h.hall.mux.Protocols()) > 0
-	h.hall.mu.Unlock()
-}
-
 // reason is an error of libp2p in words for people, which tells of every address on a line of
 // its own: what became of each way, and where that was so.
 func reason(err error) string {

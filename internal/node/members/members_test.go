@@ -51,7 +51,7 @@ func TestTicket(t *testing.T) {
 		if !p[0].Member(g, p[1].id().Addr().Addr()) || p[0].Member(g, ident.NodeID{1}.Addr().Addr()) {
 			t.Error("who is a member")
 		}
-		if id, ok := p[0].NodeOf(p[1].id().Addr().Addr()); !ok || id != p[1].id() {
+		if id, ok := p[0].Groups().NodeAt(p[1].id().Addr().Addr()); !ok || id != p[1].id() {
 			t.Error("whose the address is")
 		}
 	}

@@ -203,9 +203,6 @@ func (s *Service) Member(g group.ID, a netip.Addr) bool {
 	return ok && s.groups.Member(g, id)
 }
 
-// NodeOf is the member of a group of this node with that overlay address. It never waits.
-func (s *Service) NodeOf(a netip.Addr) (ident.NodeID, bool) { return s.groups.NodeAt(a) }
-
 // Listener yields the sessions that members open. Their RemoteAddr is the member's overlay
 // address, their LocalAddr this node's.
 func (s *Service) Listener() net.Listener { return s.swarm }
