@@ -54,12 +54,6 @@ func TestFetchKeepsToTheScope(t *testing.T) {
 			t.Errorf("%s %s: %q, %v", tc.scope, tc.url, b[:min(len(b), 20)], err)
 		}
 	}
-	for u, want := range map[string]string{"http://a/": "a:80", "https://a/": "a:443", "http://[::1]:7/": "[::1]:7"} {
-		r, err := http.NewRequest(http.MethodGet, u, nil)
-		if err != nil || dialled(r.URL) != want {
-			t.Errorf("%s: %v", u, err)
-		}
-	}
 }
 
 // TestCheckPeers: what a person types as a peer's address.

@@ -5,12 +5,8 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"time"
@@ -23,6 +19,7 @@ import (
 	"shoal/internal/door/api"
 	"shoal/internal/node/engine"
 	"shoal/internal/node/groups"
+	"shoal/internal/node/web"
 )
 
 // List implements httpd.Shares.
@@ -234,93 +231,18 @@ func checkPeers(list []string) error {
 	return nil
 }
 
-// fetch gets a .torrent from the web, within the scope.
+// fetch gets a .torrent from the web, within the scope. An address that the person typed is
+// judged as that; what a name or a redirect leads to, as a stranger's word.
 func (n *Node) fetch(ctx context.Context, from string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
-	if err == nil && req.URL.Host == "" {
-		err = errors.New("the host is missing")
-	}
-	if err != nil {
-		return nil, api.Errorf(api.Invalid, from, "this is not a URL: %w", err)
-	}
-	req.Header.Set("User-Agent", "shoal/"+api.Version)
-	res, err := n.web(dialled(req.URL)).Do(req)
-	if api.KindOf(err) == api.OutOfScope {
-		return nil, api.Errorf(api.OutOfScope, from, "the .torrent cannot be fetched: %w", errors.Unwrap(err))
-	}
-	if err != nil {
-		return nil, api.Errorf(api.Unreachable, from, "the .torrent cannot be fetched: %w", errors.Unwrap(err))
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return nil, api.Errorf(api.NotFound, from, "the server answered %s", res.Status)
-	}
-	var b []byte
-	if res.ContentLength <= api.MaxMetainfo {
-		b, err = io.ReadAll(io.LimitReader(res.Body, api.MaxMetainfo+1))
-	}
-	if err != nil {
-		return nil, api.Errorf(api.Unreachable, from, "the .torrent did not come whole: %w", err)
-	}
-	if max(int64(len(b)), res.ContentLength) > api.MaxMetainfo {
-		return nil, api.Errorf(api.BadData, from, "this is larger than a .torrent may be (%d MiB)", api.MaxMetainfo>>20)
-	}
-	return b, nil
-}
-
-// dialled is the host and port that a URL leads to.
-func dialled(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return net.JoinHostPort(u.Hostname(), port)
-}
-
-// web is a client that resolves, dials and follows redirects within the scope. An address
-// that the person typed is judged as that; what a name or a redirect leads to, as a stranger's word.
-func (n *Node) web(typed string) *http.Client {
 	scope := n.opts.Config.Network.Scope
-	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
-		host, port, err := net.SplitHostPort(addr)
-		if err != nil {
-			return nil, err
-		}
-		addrs, err := n.names.lookup(ctx, host)
-		if err != nil {
-			return nil, err
-		}
-		from := FromStranger
-		if _, err := netip.ParseAddr(host); addr == typed && (err == nil || host == "localhost") {
-			from = FromPerson
-		}
-		for _, a := range addrs {
-			ap, perr := netip.ParseAddrPort(net.JoinHostPort(a.Unmap().String(), port))
-			if perr != nil {
-				return nil, perr
+	c := web.Client{Agent: "shoal/" + api.Version, Most: api.MaxMetainfo, Lookup: n.names.lookup, Dial: n.dial,
+		Allow: func(a netip.AddrPort, typed bool) error {
+			if typed {
+				return scope.AllowFrom(a, FromPerson)
 			}
-			if err = scope.AllowFrom(ap, from); err != nil {
-				continue
-			}
-			var c net.Conn
-			if c, err = n.dial(ctx, "tcp", ap.String()); err == nil {
-				return c, nil
-			}
-		}
-		if err == nil {
-			err = fmt.Errorf("%s has no address", host)
-		}
-		return nil, err
-	}
-	return &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, TLSHandshakeTimeout: 10 * time.Second,
-		ResponseHeaderTimeout: 30 * time.Second}, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
-		if len(via) >= 5 {
-			return errors.New("too many redirects")
-		}
-		return nil
-	}}
+			return scope.AllowFrom(a, FromStranger)
+		}}
+	return c.Get(ctx, from)
 }
 
 // Create implements httpd.Shares.
