@@ -106,12 +106,14 @@ func TestEnoughMembers(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		for i, h := range others {
+		for _, h := range others {
+			h.do(func() { // they do not look for each other
+				for _, o := range others {
+					h.blocked[o.id] = time.Now().Add(time.Hour)
+				}
+			})
 			if err := h.enter(&group.Ticket{Group: id, Inviter: a.id}, &message{group: id, entries: a.look().groups[id].Entries()}); err != nil {
 				t.Fatal(err)
-			}
-			for _, o := range others[:i] {
-				w.separate(h, o)
 			}
 		}
 		a.do(func() { a.learn(id, notes) })
