@@ -36,6 +36,7 @@ type peer struct {
 	refusals int       // of connections before this one, one after the other (refusedBy)
 	again    time.Time // of the next full one
 	began    time.Time // the last one
+	since    time.Time // connected
 }
 
 // Connected is to be called when a node has its first connection; at are addresses at which
@@ -44,7 +45,7 @@ func (s *Service) Connected(id ident.NodeID, at []group.Address) {
 	s.do(func() {
 		now := time.Now()
 		if s.peers[id] == nil {
-			p := &peer{id: id, heads: make(map[group.ID][]group.Hash), done: make(map[group.ID][]group.Hash), no: make(map[group.ID]bool), full: true, due: now}
+			p := &peer{id: id, heads: make(map[group.ID][]group.Hash), done: make(map[group.ID][]group.Hash), no: make(map[group.ID]bool), full: true, due: now, since: now}
 			if before(id, s.me) {
 				p.due = now.Add(greetAfter)
 			}
@@ -79,8 +80,14 @@ func (s *Service) Disconnected(id ident.NodeID) {
 			if s.refusedBy(p) {
 				d.refusals = p.refusals + 1
 			}
-			d.due = time.Now().Add(s.jitter(min(dialFirst<<min(d.refusals, 16), dialMost)))
-			s.dials[id], s.dialAt = d, time.Now()
+			now := time.Now()
+			wait := s.jitter(min(dialFirst<<min(d.refusals, 16), dialMost))
+			if d.refusals == 0 && now.Sub(p.since) >= dialSoon {
+				// It stayed: perhaps only the way ended, and there is another. Who comes and goes waits.
+				wait = time.Duration(s.cfg.Rand.Int64N(int64(dialFirst / 4)))
+			}
+			d.due = now.Add(wait)
+			s.dials[id], s.dialAt = d, now
 		}
 	})
 }
