@@ -48,7 +48,7 @@ type NetworkConfig struct {
 	LAN       bool     `toml:"lan" doc:"Find nodes and peers on the local network, and be found there (multicast); never in scope loopback."`
 	MapPort   bool     `toml:"map_port" doc:"Ask the router to pass the port on to this node (UPnP, NAT-PMP); scope internet only."`
 	External  []string `toml:"external" doc:"Addresses at which you know this node to be reached from outside, as IP or IP:PORT (at most 8), such as those of a port that you mapped yourself."`
-	Relay     SizeText `toml:"relay" doc:"Bytes a day that members of its groups may send through this node to each other, such as \"10G\"; \"0\": none. Strangers never may."`
+	Relay     SizeText `toml:"relay" doc:"Bytes a day that members of its groups may send through this node to each other, such as \"10G\"; \"0\": none. Of strangers only those who come with a ticket of a member, for the join alone: a sixteenth of it in all."`
 }
 
 // APIConfig is the section [api].

@@ -87,3 +87,36 @@ func TestDeafStrangers(t *testing.T) {
 		})
 	}
 }
+
+// TestServedComesBack: whoever has given something is dialled again seconds after the
+// connection has ended, however it was learnt of.
+func TestServedComesBack(t *testing.T) {
+	x := make1(t, 64*testPiece, store.CreateOptions{Version: metainfo.V2})
+	for _, from := range []candidates.Source{candidates.FromPerson, candidates.FromMember, candidates.FromPeer, candidates.FromDHT} {
+		homes, dir := []string{t.TempDir(), t.TempDir()}, t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			w, k := &network{delay: time.Millisecond}, &club{}
+			a := w.resident(t, homes[0], k, 1, func(c *Config) {
+				c.Allow = func(netip.AddrPort, swarmSource) error { return errFull } // it dials nobody
+			})
+			b := w.resident(t, homes[1], k, 2, with(&way{source: from, found: []netip.AddrPort{a.plain.at}}))
+			defer w.close(a.node, b.node)
+			a.offer(x)
+			if err := a.SetLimits("", 1<<19, 0); err != nil {
+				t.Fatal(err)
+			}
+			b.fetch(Spec{Meta: x.meta, Dir: dir})
+			<-time.After(2 * time.Second)
+			for _, on := range []bool{true, false} {
+				if _, err := a.SetPaused(x.meta.Hash.ID(), on); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before, _ := b.Payload()
+			<-time.After(5 * time.Second)
+			if after, _ := b.Payload(); before == 0 || after == before {
+				t.Errorf("%v: had %d bytes, and %d five seconds later", from, before, after)
+			}
+		})
+	}
+}

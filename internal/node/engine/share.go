@@ -419,8 +419,8 @@ func (s *Share) connDown(c *conn, err error) {
 	s.nConns--
 	s.crowd++
 	s.e.nConns.Add(-1)
-	s.scout.Done(s.now(), c.Dialled, c.blocksIn > 0 || c.blocksOut > 0 || s.now() > 0 && time.Since(c.Since) > time.Minute)
-	s.remember(c)
+	s.remember(c) // first: whoever gave something is tried again sooner
+	s.scout.Done(s.now(), c.Dialled, c.blocksIn > 0 || c.blocksOut > 0 || time.Since(c.Since) > time.Minute)
 	if protocolFault(err) {
 		s.e.penalised(s, c, "protocol", "drop")
 	}
