@@ -194,6 +194,7 @@ func TestNodesDie(t *testing.T) {
 				by := map[string]*proc{j.member.id: j.memberUp, spare.id: spareUp}
 				at := j.right.untilPeer(ctx, j.left, "a relay", func(c contact) bool { return c.Relay != nil && by[c.Relay.NodeID] != nil })
 				by[at.Relay.NodeID].kill()
+				j.step = 4 << 20 // what it held has gone with it
 				j.goesOn(ctx, at.Relay.Name+", which relayed, is gone")
 			} else {
 				// Neither needs the others to go on with each other.
