@@ -327,7 +327,9 @@ func (s *Service) part(node ident.NodeID, id group.ID, how change, drop bool) {
 	}
 	left := s.look().groups[id].Left(node)
 	s.workers.Go(func() {
-		if left { // it has just said so: the answer is still under way
+		// Who has just left waits for the answer; and who removed it may be telling it by a
+		// circuit through this node: the connection is worth a moment, nothing new begins on it.
+		if left || how.foreign {
 			s.pause(s.ctx, lastTime)
 		}
 		if p != nil && len(how.last) > 0 {

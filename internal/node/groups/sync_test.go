@@ -94,6 +94,7 @@ func TestRemovalInALine(t *testing.T) {
 		if gone := only(got(events), MemberRemoved); len(gone) != 1 || gone[0].Node != x.id {
 			t.Errorf("%+v", gone)
 		}
+		<-time.After(time.Until(began.Add(5 * time.Second)))
 		w.mu.Lock()
 		linked := w.links[pair(x.id, line[4].id)] != nil
 		w.mu.Unlock()
