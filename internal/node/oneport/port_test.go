@@ -121,6 +121,24 @@ func TestWaitingIsBounded(t *testing.T) {
 
 // TestClosedSide drops what comes for a side that is closed; the other one works on, and
 // when both are closed the port is free.
+// TestAcceptedIsKept: a connection that was accepted is no more among those that a flood drops.
+func TestAcceptedIsKept(t *testing.T) {
+	p := split(t)
+	for range 200 {
+		io.WriteString(dial(t, p), "\x13BitTorrent protocol")
+		in, err := p.BitTorrent().Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.mu.Lock()
+		waiting := len(p.waiting)
+		p.mu.Unlock()
+		if in.Close(); waiting != 0 {
+			t.Fatal("what was accepted waits")
+		}
+	}
+}
+
 // TestFloodHurtsItself: who opens connection after connection from one address takes no place
 // of another's.
 func TestFloodHurtsItself(t *testing.T) {

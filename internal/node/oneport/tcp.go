@@ -34,8 +34,8 @@ type TCP struct {
 // SplitTCP takes a listener over. It is closed by Close, or when both sides are.
 func SplitTCP(l *net.TCPListener) *TCP {
 	t := &TCP{socket: l, open: 2, done: make(chan struct{})}
-	t.overlay = &side{of: t, ready: make(chan net.Conn), closed: make(chan struct{})}
-	t.torrents = &side{of: t, ready: make(chan net.Conn), closed: make(chan struct{})}
+	t.overlay = &side{of: t, ready: make(chan *conn), closed: make(chan struct{})}
+	t.torrents = &side{of: t, ready: make(chan *conn), closed: make(chan struct{})}
 	t.over.Add(1)
 	go t.accept()
 	return t
@@ -123,12 +123,15 @@ func longest(waiting []*net.TCPConn) (first int) {
 	return first
 }
 
-func (t *TCP) leave(c *net.TCPConn) {
+// leave ends the waiting of a connection; false if it had been dropped, or had left.
+func (t *TCP) leave(c *net.TCPConn) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if i := slices.Index(t.waiting, c); i >= 0 {
+	i := slices.Index(t.waiting, c)
+	if i >= 0 {
 		t.waiting = slices.Delete(t.waiting, i, i+1)
 	}
+	return i >= 0
 }
 
 // judge reads as much of a connection as is needed and hands it over. The time for both is
@@ -183,18 +186,23 @@ func readGreeting(c *net.TCPConn) ([]byte, Kind) {
 // side is one of the two listeners.
 type side struct {
 	of     *TCP
-	ready  chan net.Conn
+	ready  chan *conn
 	once   sync.Once
 	closed chan struct{}
 }
 
-// Accept waits for the next connection of this side.
+// Accept waits for the next connection of this side. What it returns waits no more, so that it
+// is not dropped for others that come.
 func (s *side) Accept() (net.Conn, error) {
-	select {
-	case c := <-s.ready:
-		return c, nil
-	case <-s.closed:
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: s.Addr(), Err: net.ErrClosed}
+	for {
+		select {
+		case c := <-s.ready:
+			if s.of.leave(c.TCPConn) {
+				return c, nil
+			}
+		case <-s.closed:
+			return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: s.Addr(), Err: net.ErrClosed}
+		}
 	}
 }
 
