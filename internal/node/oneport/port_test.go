@@ -119,8 +119,6 @@ func TestWaitingIsBounded(t *testing.T) {
 	in.Close()
 }
 
-// TestClosedSide drops what comes for a side that is closed; the other one works on, and
-// when both are closed the port is free.
 // TestAcceptedIsKept: a connection that was accepted is no more among those that a flood drops.
 func TestAcceptedIsKept(t *testing.T) {
 	p := split(t)
@@ -166,6 +164,8 @@ func TestFloodHurtsItself(t *testing.T) {
 	}
 }
 
+// TestClosedSide drops what comes for a side that is closed; the other one works on, and
+// when both are closed the port is free.
 func TestClosedSide(t *testing.T) {
 	p := split(t)
 	addr := p.Overlay().Addr().String()

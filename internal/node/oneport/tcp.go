@@ -138,24 +138,21 @@ func (t *TCP) leave(c *net.TCPConn) bool {
 // GreetingTime: a side that does not accept is no reason to hold connections.
 func (t *TCP) judge(c *net.TCPConn) {
 	defer t.over.Done()
-	defer t.leave(c)
 	limit := time.NewTimer(GreetingTime)
 	defer limit.Stop()
-	head, kind := readGreeting(c)
-	s := t.torrents
-	switch kind {
-	case Undecided:
-		c.Close()
-		return
-	case Overlay:
-		s = t.overlay
+	if head, kind := readGreeting(c); kind != Undecided {
+		s := t.torrents
+		if kind == Overlay {
+			s = t.overlay
+		}
+		select {
+		case s.ready <- &conn{TCPConn: c, head: head}: // it waits until it is accepted
+			return
+		case <-s.closed:
+		case <-limit.C:
+		}
 	}
-	select {
-	case s.ready <- &conn{TCPConn: c, head: head}:
-		return
-	case <-s.closed:
-	case <-limit.C:
-	}
+	t.leave(c)
 	c.Close()
 }
 
