@@ -49,12 +49,19 @@ func TestOpen(t *testing.T) {
 
 // TestOpenTaken: a number that one of the two has not is given back whole.
 func TestOpenTaken(t *testing.T) {
-	u, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var number int
+	for free := false; !free; { // an old connection may still have the number in TCP
+		u, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer u.Close()
+		number = u.LocalAddr().(*net.UDPAddr).Port
+		if l, err := net.Listen("tcp4", u.LocalAddr().String()); err == nil {
+			free = true
+			l.Close()
+		}
 	}
-	defer u.Close()
-	number := u.LocalAddr().(*net.UDPAddr).Port
 	if _, err := Open(both, number, nil); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("opened what another has: %v", err)
 	}

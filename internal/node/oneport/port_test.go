@@ -122,7 +122,7 @@ func TestWaitingIsBounded(t *testing.T) {
 // TestAcceptedIsKept: a connection that was accepted is no more among those that a flood drops.
 func TestAcceptedIsKept(t *testing.T) {
 	p := split(t)
-	for range 200 {
+	for range 50 {
 		io.WriteString(dial(t, p), "\x13BitTorrent protocol")
 		in, err := p.BitTorrent().Accept()
 		if err != nil {
