@@ -5,8 +5,11 @@ package fault
 import (
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +27,11 @@ func TestMain(m *testing.M) {
 			return 1 // Inside has said why
 		}
 		enterMounts()
+		// The tests wait more than they compute.
+		flag.Parse()
+		if err := flag.Set("test.parallel", strconv.Itoa(max(4, runtime.GOMAXPROCS(0)))); err != nil {
+			return 1
+		}
 		return m.Run()
 	}))
 }

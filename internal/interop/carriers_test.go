@@ -64,6 +64,7 @@ func shareOnce(ctx context.Context, t *testing.T, s *clients.ShoalNode, path str
 // TestTwoCarriers: one fetch takes a public share from a member, over the overlay, and from a
 // BitTorrent client of others, over TCP, at the same time.
 func TestTwoCarriers(t *testing.T) {
+	t.Parallel()
 	for _, c := range []*clients.Client{clients.Libtorrent(), clients.Aria2()} {
 		everyFormat(t, c, func(t *testing.T, f clients.Format) {
 			t.Parallel()

@@ -4,8 +4,11 @@ package interop
 
 import (
 	"context"
+	"flag"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +32,11 @@ const oneLayer = 1 << 20
 
 func TestMain(m *testing.M) {
 	os.Exit(clients.Inside("interop", func() int {
+		// The programs wait more than they compute.
+		flag.Parse()
+		if err := flag.Set("test.parallel", strconv.Itoa(max(8, runtime.GOMAXPROCS(0)))); err != nil {
+			return 1
+		}
 		code := m.Run()
 		if dir, err := source(); err == nil {
 			os.RemoveAll(dir)

@@ -90,6 +90,7 @@ func TestForeignPairs(t *testing.T) {
 
 // TestForeignSeeds: every program seeds to shoal in every format it knows.
 func TestForeignSeeds(t *testing.T) {
+	t.Parallel()
 	for _, c := range foreign() {
 		everyFormat(t, c, func(t *testing.T, f clients.Format) { exchange(t, c, clients.Shoal(), f, false) })
 	}
@@ -97,6 +98,7 @@ func TestForeignSeeds(t *testing.T) {
 
 // TestForeignLeeches: every program fetches from shoal in every format it knows.
 func TestForeignLeeches(t *testing.T) {
+	t.Parallel()
 	for _, c := range foreign() {
 		everyFormat(t, c, func(t *testing.T, f clients.Format) { exchange(t, clients.Shoal(), c, f, false) })
 	}
@@ -104,6 +106,7 @@ func TestForeignLeeches(t *testing.T) {
 
 // TestMagnetLinks: metadata travels from peers too, both ways.
 func TestMagnetLinks(t *testing.T) {
+	t.Parallel()
 	for _, c := range foreign() {
 		if !c.Magnets {
 			continue

@@ -53,6 +53,7 @@ func fromShare(t *testing.T, leech *clients.Client, f clients.Format, link bool)
 // TestSharedByShoal: what `share` makes is what other programs understand. A hybrid's link
 // is left to TestMagnetLinks; see wholeFiles.
 func TestSharedByShoal(t *testing.T) {
+	t.Parallel()
 	for _, c := range foreign() {
 		everyFormat(t, c, func(t *testing.T, f clients.Format) {
 			t.Run("torrent", func(t *testing.T) { fromShare(t, c, f, false) })

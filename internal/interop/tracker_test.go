@@ -42,6 +42,7 @@ func viaTracker(t *testing.T, seed, leech *clients.Client, url func(*clients.Ope
 // TestOpenTracker: announces over HTTP and UDP to a tracker that nobody here wrote
 // bring two nodes together, and foreign programs among themselves first.
 func TestOpenTracker(t *testing.T) {
+	t.Parallel()
 	lt, sh := clients.Libtorrent(), clients.Shoal()
 	for _, way := range []struct {
 		name string
