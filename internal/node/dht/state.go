@@ -61,7 +61,8 @@ func ParseState(b []byte) (State, error) {
 	if err != nil {
 		return s, ErrState
 	}
-	id, ok := v.Get("id").Bytes()
+	id, _ := v.Get("id").Bytes() // none is none that IDOf takes
+	var ok bool
 	if s.ID, ok = krpc.IDOf(id); !ok {
 		return State{}, ErrState
 	}
