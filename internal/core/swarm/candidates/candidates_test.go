@@ -285,7 +285,7 @@ func TestFloodOfOneSource(t *testing.T) {
 		c := list()
 		fill(c, FromPeer, FromGroup)
 		c.Add(0, addr(5000), FromPerson)
-		for n := range 10_000 {
+		for n := range 2 * maxCandidates {
 			c.Add(0, addr(6000+n), flood)
 		}
 		n := count(c)
@@ -358,7 +358,7 @@ func TestLeastPromisingMakesRoom(t *testing.T) {
 		}
 		kept = append(kept, a)
 	}
-	for n := range 30_000 {
+	for n := range 3 * maxCandidates {
 		c.Add(0, addr(5000+n), FromPEX)
 		c.Add(0, addr(40_000+n), FromTracker)
 	}
