@@ -40,6 +40,17 @@ func TestGuestsMakeRoom(t *testing.T) {
 				say(t, s, "hello")
 			}
 		}
+		within := ctx(t) // they stand in the hall a moment after they think so
+		for taken := 0; taken < MaxGuests; {
+			select {
+			case <-within.Done():
+				t.Fatalf("%d guests came in", taken)
+			case <-time.After(time.Millisecond):
+			}
+			b.hall.mu.Lock()
+			taken = len(b.hall.guests)
+			b.hall.mu.Unlock()
+		}
 		b.hall.mu.Lock()
 		for _, g := range b.hall.guests {
 			g.since = time.Now().Add(-c.age)

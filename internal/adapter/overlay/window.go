@@ -149,11 +149,12 @@ func (l *ledger) opened(id uint32) {
 	_ = l.begin(id) // ours are ours to bound
 }
 
-// read counts what was read.
-func (l *ledger) read(id uint32, n int) {
+// read counts what was read, and tells how much of that stream is still unread.
+func (l *ledger) read(id uint32, n int) int64 {
 	l.all.mu.Lock()
 	defer l.all.mu.Unlock()
 	l.add(id, -int64(n))
+	return l.streams[id]
 }
 
 // ended forgets a stream.
@@ -249,13 +250,25 @@ type muxed struct {
 	ledger *ledger
 }
 
-// Read reads.
+// Read reads. yamux gives one frame at a time; of those that are here already it takes as
+// many as b holds, for who works off what comes does so by the batch.
 func (s *muxed) Read(b []byte) (int, error) {
-	n, err := s.Stream.Read(b)
-	if n > 0 {
-		s.ledger.read(s.StreamID(), n)
+	total := 0
+	for {
+		n, err := s.Stream.Read(b[total:])
+		if n == 0 && total > 0 {
+			return total, nil // an error comes again
+		}
+		left := int64(0)
+		if n > 0 {
+			left = s.ledger.read(s.StreamID(), n)
+		}
+		// More than a frame is unread: one at least has come whole, so that reading it waits
+		// for nobody.
+		if total += n; err != nil || left <= maxFrame || len(b)-total < maxFrame {
+			return total, named(err)
+		}
 	}
-	return n, named(err)
 }
 
 // Write writes.

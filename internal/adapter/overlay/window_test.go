@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -238,4 +239,61 @@ func TestLedgerReadsFrames(t *testing.T) {
 			t.Fatalf("%d left", l.total)
 		}
 	}
+}
+
+// TestReadsWhatIsHere: one read takes all frames that have come, as far as there is room, and
+// waits for none that has not.
+func TestReadsWhatIsHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := sessions(t, 2*time.Millisecond)
+		const frames = 5
+		want := make([]byte, frames*writeStep+3)
+		for i := range want {
+			want[i] = byte(i >> 10)
+		}
+		out, err := a.OpenStream(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrote := make(chan error, 1)
+		go func() { // the whole window is there once the stream is accepted
+			_, err := out.Write(want)
+			wrote <- err
+		}()
+		in, err := b.AcceptStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-wrote; err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Second)
+		var got []byte
+		reads := 0
+		for buf := make([]byte, 4*maxFrame); len(got) < len(want); reads++ {
+			n, err := in.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, buf[:n]...)
+		}
+		if !bytes.Equal(got, want) {
+			t.Error("other bytes than were written")
+		}
+		if reads > 3 {
+			t.Errorf("%d frames that were here took %d reads", frames, reads)
+		}
+		began := time.Now()
+		if _, err := out.Write([]byte("alone")); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := in.Read(make([]byte, 4*maxFrame)); n != 5 || err != nil || time.Since(began) > 10*time.Millisecond {
+			t.Errorf("what came alone: %d bytes, %v, after %v", n, err, time.Since(began))
+		}
+		out.Close()
+		if n, err := in.Read(make([]byte, 4*maxFrame)); n != 0 || err != io.EOF {
+			t.Errorf("at the end: %d bytes, %v", n, err)
+		}
+		in.Close()
+	})
 }
