@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"shoal/bench/clients"
+	"shoal/bench/clients/testlab"
 	"shoal/bench/measure"
 )
 
@@ -256,19 +257,7 @@ func (n *node) ask(ctx context.Context, method, path string, v any) error {
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		return err
-	}
-	if res.StatusCode >= 300 && res.StatusCode != http.StatusServiceUnavailable {
-		return fmt.Errorf("%s: %s", res.Status, b)
-	}
-	if s, ok := v.(*string); ok {
-		*s = string(b)
-		return nil
-	}
-	return json.Unmarshal(b, v)
+	return testlab.Answer(res, v)
 }
 
 // api types: only what tests look at.

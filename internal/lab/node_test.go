@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -199,19 +198,7 @@ func (n *node) ask(ctx context.Context, method, path string, v any) error {
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		return err
-	}
-	if res.StatusCode >= 300 && res.StatusCode != http.StatusServiceUnavailable {
-		return fmt.Errorf("%s: %s", res.Status, b)
-	}
-	if s, ok := v.(*string); ok {
-		*s = string(b)
-		return nil
-	}
-	return json.Unmarshal(b, v)
+	return testlab.Answer(res, v)
 }
 
 // contact is a member as `peers` and the API tell of it.

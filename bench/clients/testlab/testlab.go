@@ -4,6 +4,10 @@ package testlab
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -51,4 +55,22 @@ func Need(t testing.TB, missing error) {
 		t.Fatal(missing)
 	}
 	t.Skip(missing)
+}
+
+// Answer reads what a node's API answered: JSON into v, or all of it where v is a *string.
+// Every status is an error but those of success and 503, with which health answers.
+func Answer(res *http.Response, v any) error {
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode >= 300 && res.StatusCode != http.StatusServiceUnavailable {
+		return fmt.Errorf("%s: %s", res.Status, b)
+	}
+	if s, ok := v.(*string); ok {
+		*s = string(b)
+		return nil
+	}
+	return json.Unmarshal(b, v)
 }
