@@ -15,16 +15,26 @@ import (
 // moves several with one call to the system, which costs both ends a quarter less in all.
 const (
 	record    = 16 << 10
-	gathered  = maxFrame + 4<<10 // a frame in records; the first ones of a connection are small and have more overhead
+	gathered  = usualFrame + 4<<10 // a frame in records; the first ones of a connection are small and have more overhead
 	readAhead = 128 << 10
 )
 
-// maxFrame is the largest frame of yamux that is sent, its header counted: what is urgent
-// waits for one at most.
+// The largest frame of yamux that is sent, its header counted: what is urgent waits for one
+// at most. Over a short line that is not long, and large ones cost both ends a tenth less.
 const (
-	maxFrame    = 64 << 10
+	usualFrame  = 64 << 10
+	shortFrame  = 256 << 10
+	shortLine   = 5 * time.Millisecond // a round trip
 	frameHeader = 12
 )
+
+// frame is the largest frame for a round trip.
+func frame(rtt time.Duration) int {
+	if rtt < shortLine {
+		return shortFrame
+	}
+	return usualFrame
+}
 
 // bulk is a security transport whose connections gather records.
 type bulk struct{ sec.SecureTransport }

@@ -78,7 +78,7 @@ func TestFramesGoOutWhole(t *testing.T) {
 	var want []byte
 	var frames [][]byte
 	for range 200 {
-		f := make([]byte, 1+random.IntN(maxFrame))
+		f := make([]byte, 1+random.IntN(shortFrame))
 		for i := range f {
 			f[i] = byte(random.Uint32())
 		}
@@ -118,8 +118,8 @@ func TestFramesGoOutWhole(t *testing.T) {
 // TestIdleHoldsNothing: a connection that has moved much and waits holds no buffer.
 func TestIdleHoldsNothing(t *testing.T) {
 	a, b, _ := secured(t)
-	go a.Write(make([]byte, maxFrame))
-	if _, err := io.ReadFull(b, make([]byte, maxFrame)); err != nil {
+	go a.Write(make([]byte, shortFrame))
+	if _, err := io.ReadFull(b, make([]byte, shortFrame)); err != nil {
 		t.Fatal(err)
 	}
 	if r := b.(*whole).records; r.in != nil {
@@ -141,7 +141,7 @@ func TestCloseDoesNotWait(t *testing.T) {
 		a, _, _ := secured(t)
 		ended := make(chan error, 1)
 		go func() {
-			_, err := a.Write(make([]byte, maxFrame))
+			_, err := a.Write(make([]byte, shortFrame))
 			ended <- err
 		}()
 		synctest.Wait()

@@ -7,7 +7,8 @@ import (
 	relayproto "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
 )
 
-// Memory that streams may hold in windows that are full and not read.
+// Memory that libp2p's own protocols, relaying and QUIC's windows may take. What streams of
+// yamux hold is bounded by ledgers.
 const (
 	memorySystem    = 256 << 20
 	memoryTransient = 16 << 20

@@ -23,10 +23,6 @@ import (
 // openTime is how long opening a stream may take where the caller's context says nothing.
 const openTime = 20 * time.Second
 
-// writeStep is how much is written before it is counted: what fits into one frame of yamux
-// beside its header, and so fills four records of TLS to the last byte.
-const writeStep = maxFrame - frameHeader
-
 // Stream is a connection to a peer whose key is proven. It is a net.Conn; both ends of it
 // may write at the same time, and each direction can be ended alone.
 type Stream struct {
@@ -34,6 +30,7 @@ type Stream struct {
 	peer     ident.NodeID
 	local    ident.NodeID
 	contact  *contact // whom its bytes are counted for; nil of guests
+	step     int      // what is written before it is counted
 	once     sync.Once
 	released func()
 }
@@ -71,7 +68,7 @@ func (s *Stream) Read(b []byte) (int, error) {
 func (s *Stream) Write(b []byte) (int, error) {
 	total := 0
 	for {
-		n, err := s.Stream.Write(b[total:min(len(b), total+writeStep)])
+		n, err := s.Stream.Write(b[total:min(len(b), total+s.step)])
 		total += n
 		if s.contact != nil {
 			s.contact.out.Add(int64(n))
@@ -112,7 +109,7 @@ func asNet(err error) error {
 
 // wrap makes a Stream of libp2p's, and counts it as in use until it is closed.
 func (h *Host) wrap(s network.Stream, id ident.NodeID) *Stream {
-	out := &Stream{Stream: s, peer: id, local: h.id, released: func() {}}
+	out := &Stream{Stream: s, peer: id, local: h.id, released: func() {}, step: step(s.Conn())}
 	if h.hall.isGuest(s.Conn()) {
 		return out
 	}
@@ -120,6 +117,16 @@ func (h *Host) wrap(s network.Stream, id ident.NodeID) *Stream {
 	h.use(out.contact, id, 1)
 	out.released = func() { h.use(out.contact, id, -1) }
 	return out
+}
+
+// step is what fits into one frame of yamux beside its header, and so fills records of TLS to
+// the last byte.
+func step(c network.Conn) int {
+	var s *session
+	if c.As(&s) {
+		return s.frame - frameHeader
+	}
+	return usualFrame - frameHeader
 }
 
 // use counts streams; a peer with one is not trimmed away.

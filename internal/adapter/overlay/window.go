@@ -23,7 +23,7 @@ import (
 // all of it at once are few; what a peer can make us hold is bounded apart (unread).
 const (
 	windowRate  = 80e6 // bytes a second
-	windowLeast = 512 << 10
+	windowLeast = 1 << 20
 	windowMost  = 8 << 20
 )
 
@@ -67,6 +67,7 @@ type ledger struct {
 	head [frameHeader]byte
 	have int
 	id   uint32
+	size int64
 	left int64
 }
 
@@ -109,7 +110,8 @@ func (l *ledger) frame() error {
 	const data, ping, begins = 0, 2, 1
 	l.id = binary.BigEndian.Uint32(l.head[4:])
 	if l.head[1] == data {
-		l.left = int64(binary.BigEndian.Uint32(l.head[8:]))
+		l.size = int64(binary.BigEndian.Uint32(l.head[8:]))
+		l.left = l.size
 	}
 	if l.head[1] < ping && binary.BigEndian.Uint16(l.head[2:])&begins != 0 {
 		return l.begin(l.id)
@@ -149,12 +151,17 @@ func (l *ledger) opened(id uint32) {
 	_ = l.begin(id) // ours are ours to bound
 }
 
-// read counts what was read, and tells how much of that stream is still unread.
+// read counts what was read, and tells how much of that stream is still unread, in frames
+// that have come whole.
 func (l *ledger) read(id uint32, n int) int64 {
 	l.all.mu.Lock()
 	defer l.all.mu.Unlock()
 	l.add(id, -int64(n))
-	return l.streams[id]
+	left := l.streams[id]
+	if l.id == id && l.left > 0 {
+		left -= l.size - l.left
+	}
+	return left
 }
 
 // ended forgets a stream.
@@ -176,39 +183,37 @@ func (l *ledger) end() {
 	l.all.less.Broadcast()
 }
 
-// multiplexer is yamux with these windows and this count.
+// multiplexer is yamux with these windows and this count. The count bounds what is held, so
+// that nothing is reserved besides for streams that hold nothing.
 type multiplexer struct{ all *unread }
 
 // NewConn begins yamux on a connection of a bulk transport.
-func (m multiplexer) NewConn(nc net.Conn, isServer bool, scope network.PeerScope) (network.MuxedConn, error) {
+func (m multiplexer) NewConn(nc net.Conn, isServer bool, _ network.PeerScope) (network.MuxedConn, error) {
 	w, ok := nc.(*whole)
 	if !ok {
 		return nil, errors.New("overlay: yamux on a connection that is not ours")
 	}
 	y := *muxer.DefaultTransport
 	y.InitialStreamWindowSize = window(w.rtt)
-	y.MaxStreamWindowSize, y.MaxMessageSize = y.InitialStreamWindowSize, maxFrame
+	y.MaxStreamWindowSize, y.MaxMessageSize = y.InitialStreamWindowSize, uint32(frame(w.rtt))
 	l := &ledger{all: m.all, streams: make(map[uint32]int64)}
 	w.ledger = l
 	begin := yamux.Client
 	if isServer {
 		begin = yamux.Server
 	}
-	var span func() (yamux.MemoryManager, error)
-	if scope != nil {
-		span = func() (yamux.MemoryManager, error) { return scope.BeginSpan() }
-	}
-	s, err := begin(w, y.Config(), span)
+	s, err := begin(w, y.Config(), nil)
 	if err != nil {
 		return nil, err
 	}
-	return &session{s, l}, nil
+	return &session{s, l, frame(w.rtt)}, nil
 }
 
 // session is a connection with streams.
 type session struct {
 	*yamux.Session
 	ledger *ledger
+	frame  int // the largest that is sent
 }
 
 // OpenStream opens a stream.
@@ -235,13 +240,17 @@ func (s *session) CloseWithError(code network.ConnErrorCode) error {
 	return s.Session.CloseWithError(uint32(code))
 }
 
-// As gives yamux's own session.
+// As gives this session, or yamux's own.
 func (s *session) As(target any) bool {
-	t, ok := target.(**yamux.Session)
-	if ok {
+	switch t := target.(type) {
+	case **session:
+		*t = s
+	case **yamux.Session:
 		*t = s.Session
+	default:
+		return false
 	}
-	return ok
+	return true
 }
 
 // muxed is a stream.
@@ -263,9 +272,7 @@ func (s *muxed) Read(b []byte) (int, error) {
 		if n > 0 {
 			left = s.ledger.read(s.StreamID(), n)
 		}
-		// More than a frame is unread: one at least has come whole, so that reading it waits
-		// for nobody.
-		if total += n; err != nil || left <= maxFrame || len(b)-total < maxFrame {
+		if total += n; err != nil || left <= 0 || total == len(b) {
 			return total, named(err)
 		}
 	}

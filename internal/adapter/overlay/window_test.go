@@ -3,6 +3,7 @@ package overlay
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // far is one end of a wire that is long and as fast as can be.
@@ -150,7 +152,7 @@ func TestUnreadIsBounded(t *testing.T) {
 			all = append(all, s)
 		}
 		<-time.After(5 * time.Second)
-		if n := held(b); n < unreadMost/2 || n > unreadMost+maxFrame {
+		if n := held(b); n < unreadMost/2 || n > unreadMost+usualFrame {
 			t.Errorf("%d bytes are held, of at most %d", n, unreadMost)
 		}
 		var read sync.WaitGroup
@@ -242,58 +244,138 @@ func TestLedgerReadsFrames(t *testing.T) {
 }
 
 // TestReadsWhatIsHere: one read takes all frames that have come, as far as there is room, and
-// waits for none that has not.
+// waits for none that has not; over a short line frames are large.
 func TestReadsWhatIsHere(t *testing.T) {
+	for rtt, frame := range map[time.Duration]int{2 * time.Millisecond: 256 << 10, 20 * time.Millisecond: 64 << 10} {
+		t.Run(rtt.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { readsWhatIsHere(t, rtt, frame) })
+		})
+	}
+}
+
+func readsWhatIsHere(t *testing.T, rtt time.Duration, frame int) {
+	a, b := sessions(t, rtt)
+	want := make([]byte, 3*frame+3)
+	for i := range want {
+		want[i] = byte(i >> 10)
+	}
+	out, err := a.OpenStream(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrote := make(chan error, 1)
+	go func() { // the whole window is there once the stream is accepted
+		_, err := out.Write(want)
+		wrote <- err
+	}()
+	in, err := b.AcceptStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-wrote; err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(time.Second)
+	var got []byte
+	reads := 0
+	for buf := make([]byte, 2*frame); len(got) < len(want); reads++ {
+		n, err := in.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, buf[:n]...)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("other bytes than were written")
+	}
+	if reads != 2 {
+		t.Errorf("three frames that were here took %d reads of two frames each", reads)
+	}
+	began := time.Now()
+	if _, err := out.Write([]byte("alone")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := in.Read(make([]byte, 4*frame)); n != 5 || err != nil || time.Since(began) > rtt {
+		t.Errorf("what came alone: %d bytes, %v, after %v", n, err, time.Since(began))
+	}
+	out.Close()
+	if n, err := in.Read(make([]byte, 4*frame)); n != 0 || err != io.EOF {
+		t.Errorf("at the end: %d bytes, %v", n, err)
+	}
+	in.Close()
+}
+
+// TestPartOfAFrame: a frame that has come in part is not there to be read.
+func TestPartOfAFrame(t *testing.T) {
+	l := &ledger{all: newUnread(), streams: make(map[uint32]int64)}
+	head := func(id uint32, size int) []byte {
+		b := make([]byte, frameHeader)
+		b[3] = 1 // begins
+		binary.BigEndian.PutUint32(b[4:], id)
+		binary.BigEndian.PutUint32(b[8:], uint32(size))
+		return b
+	}
+	for _, c := range []struct {
+		what   string
+		came   []byte
+		unread [2]int64 // of streams 1 and 3, in whole frames
+	}{
+		{"half a frame", append(head(1, 100), make([]byte, 50)...), [2]int64{0, 0}},
+		{"the other half", make([]byte, 50), [2]int64{100, 0}},
+		{"a second frame but for a byte", append(head(1, 40), make([]byte, 39)...), [2]int64{100, 0}},
+		{"its last byte, and some of another stream", append(append(make([]byte, 1), head(3, 7)...), 0), [2]int64{140, 0}},
+		{"all of it", make([]byte, 6), [2]int64{140, 7}},
+	} {
+		if err := l.came(c.came); err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]int64{l.read(1, 0), l.read(3, 0)}; got != c.unread {
+			t.Errorf("%s: %v are there, not %v", c.what, got, c.unread)
+		}
+	}
+}
+
+// TestManyFarStreams: a peer far away may have as many streams as one that is near.
+func TestManyFarStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := sessions(t, 2*time.Millisecond)
-		const frames = 5
-		want := make([]byte, frames*writeStep+3)
-		for i := range want {
-			want[i] = byte(i >> 10)
-		}
-		out, err := a.OpenStream(context.Background())
+		near, away := farPair(150 * time.Millisecond)
+		x, y := securedOver(t, near, away)
+		rm, err := resources(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		wrote := make(chan error, 1)
-		go func() { // the whole window is there once the stream is accepted
-			_, err := out.Write(want)
-			wrote <- err
-		}()
-		in, err := b.AcceptStream()
+		t.Cleanup(func() { rm.Close() })
+		scope, err := rm.OpenConnection(network.DirInbound, true, ma.StringCast("/ip4/11.0.0.1/tcp/1"))
+		if err == nil {
+			err = scope.SetPeer("somebody")
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := <-wrote; err != nil {
-			t.Fatal(err)
-		}
-		<-time.After(time.Second)
-		var got []byte
-		reads := 0
-		for buf := make([]byte, 4*maxFrame); len(got) < len(want); reads++ {
-			n, err := in.Read(buf)
+		var ends [2]*session
+		for i, w := range []any{x, y} {
+			c, err := multiplexer{newUnread()}.NewConn(w.(*whole), i == 1, scope.PeerScope())
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, buf[:n]...)
+			defer c.Close()
+			ends[i] = c.(*session)
 		}
-		if !bytes.Equal(got, want) {
-			t.Error("other bytes than were written")
+		for i := range MaxPeerStreams {
+			out, err := ends[0].OpenStream(context.Background())
+			if err == nil {
+				_, err = out.Write([]byte{byte(i)})
+			}
+			if err != nil {
+				t.Fatalf("stream %d: %v", i, err)
+			}
+			in, err := ends[1].AcceptStream()
+			if err == nil {
+				_, err = io.ReadFull(in, make([]byte, 1))
+			}
+			if err != nil {
+				t.Fatalf("stream %d: %v", i, err)
+			}
 		}
-		if reads > 3 {
-			t.Errorf("%d frames that were here took %d reads", frames, reads)
-		}
-		began := time.Now()
-		if _, err := out.Write([]byte("alone")); err != nil {
-			t.Fatal(err)
-		}
-		if n, err := in.Read(make([]byte, 4*maxFrame)); n != 5 || err != nil || time.Since(began) > 10*time.Millisecond {
-			t.Errorf("what came alone: %d bytes, %v, after %v", n, err, time.Since(began))
-		}
-		out.Close()
-		if n, err := in.Read(make([]byte, 4*maxFrame)); n != 0 || err != io.EOF {
-			t.Errorf("at the end: %d bytes, %v", n, err)
-		}
-		in.Close()
 	})
 }
