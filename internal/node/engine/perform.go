@@ -32,6 +32,7 @@ func (s *Share) perform(from *conn, b *link.Batch) {
 			}
 		}
 	}
+	s.intake.Dispatch()
 }
 
 // note does effects that concern no peer.

@@ -64,6 +64,7 @@ type Intake struct {
 	owner   Owner
 	pieces  map[int]*assembly
 	idle    []*assembly
+	came    []*assembly  // what blocks came for since Dispatch
 	held    int          // bytes that wait in memory
 	jobs    int          // with the workers
 	watched map[int]bool // pieces that failed: their digests are wanted when they are good
@@ -126,7 +127,18 @@ func (t *Intake) Accept(m *metainfo.Metainfo, piece, begin uint32, ref link.Bloc
 	a.held[i] = ref
 	a.nHeld++
 	t.held += len(ref.Data)
-	t.dispatch(a)
+	if n := len(t.came); n == 0 || t.came[n-1] != a {
+		t.came = append(t.came, a)
+	}
+}
+
+// Dispatch gives what was accepted to the workers: what came at once is worked off at once.
+func (t *Intake) Dispatch() {
+	for i, a := range t.came {
+		t.dispatch(a) // one that was forgotten meanwhile has nothing
+		t.came[i] = nil
+	}
+	t.came = t.came[:0]
 }
 
 // dispatch gives the run of blocks at the cursor to a worker.

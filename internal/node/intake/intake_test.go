@@ -93,8 +93,13 @@ func start(t testing.TB, v metainfo.Version, size int) *bench {
 	return b
 }
 
-// block accepts a block, with its first byte changed by flip.
+// block accepts a block that comes alone, with its first byte changed by flip.
 func (b *bench) block(piece, i int, flip byte) {
+	b.accept(piece, i, flip)
+	b.Dispatch()
+}
+
+func (b *bench) accept(piece, i int, flip byte) {
 	at := piece*pieceLen + i*wire.BlockLen
 	data := bytes.Clone(b.data[at:min(at+wire.BlockLen, len(b.data))])
 	data[0] ^= flip
@@ -159,6 +164,32 @@ func TestOrders(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAtOnce: blocks that come at once are written at once, also where one of their pieces
+// is forgotten in between.
+func TestAtOnce(t *testing.T) {
+	b := start(t, metainfo.V2, 3*pieceLen)
+	for i := range 6 {
+		b.accept(0, i, 0)
+	}
+	b.accept(1, 0, 0)
+	b.Forget(1)
+	for i := range 8 {
+		b.accept(2, i, 0)
+	}
+	b.Dispatch()
+	if b.settle(); b.disk.runs != 2 {
+		t.Errorf("two runs of blocks took %d writes", b.disk.runs)
+	}
+	b.accept(0, 6, 0)
+	b.accept(0, 7, 0)
+	b.Dispatch()
+	out := b.settle()
+	if b.disk.runs != 3 {
+		t.Errorf("the rest was written by %d writes", b.disk.runs-2)
+	}
+	b.whole(out, 0)
 }
 
 // TestShortPiece: the last piece ends within a block.
@@ -291,6 +322,7 @@ func BenchmarkAccept(b *testing.B) {
 	for n := 0; b.Loop(); n++ {
 		at := n % 8 * wire.BlockLen
 		x.Accept(x.m, 0, uint32(at), link.BlockRef{Data: x.data[at : at+wire.BlockLen], Chunk: x.pool.Get(false)})
+		x.Dispatch()
 		x.settle()
 	}
 }
