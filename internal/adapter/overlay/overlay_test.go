@@ -76,6 +76,52 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// TestBegin: a stream that begins before the peer has agreed is one like any other, and what
+// the peer does not speak is told by the first read.
+func TestBegin(t *testing.T) {
+	for _, c := range carriers {
+		t.Run(c.name, func(t *testing.T) {
+			a, b := c.pair(t)
+			begin := func(name string) *Stream {
+				s, err := a.Begin(ctx(t), b.ID(), name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.SetDeadline(time.Now().Add(patience))
+				return s
+			}
+			s := begin(echoName)
+			say(t, s, "hello")
+			text := make([]byte, 1<<20)
+			go func() { s.Write(text); s.CloseWrite() }()
+			if got, err := io.ReadAll(s); err != nil || !bytes.Equal(got, text) {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+			s.Close()
+			s = begin(echoName) // that says nothing
+			if err := s.CloseWrite(); err != nil {
+				t.Error(err)
+			}
+			if got, err := io.ReadAll(s); err != nil || len(got) != 0 {
+				t.Errorf("an echo of nothing: %d bytes, %v", len(got), err)
+			}
+			s.Close()
+			s = begin("/shoal/test/none")
+			if _, err := io.WriteString(s, "hello"); err != nil {
+				t.Error(err)
+			}
+			if _, err := s.Read(make([]byte, 1)); !errors.Is(err, ErrProtocol) {
+				t.Errorf("a protocol that is not served: %v", err)
+			}
+			s.Close()
+		})
+	}
+	a := start(t, nil)
+	if _, err := a.Begin(ctx(t), start(t, nil).ID(), echoName); !errors.Is(err, ErrStranger) {
+		t.Errorf("with a stranger: %v", err)
+	}
+}
+
 // TestPeers tells the truth of each carrier.
 func TestPeers(t *testing.T) {
 	for _, c := range carriers {

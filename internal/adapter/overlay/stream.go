@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -29,8 +30,9 @@ type Stream struct {
 	network.Stream
 	peer     ident.NodeID
 	local    ident.NodeID
-	contact  *contact // whom its bytes are counted for; nil of guests
-	step     int      // what is written before it is counted
+	contact  *contact             // whom its bytes are counted for; nil of guests
+	step     int                  // what is written before it is counted
+	ahead    multistream.LazyConn // reads and writes where the peer has not agreed yet; nil where it has
 	once     sync.Once
 	released func()
 }
@@ -53,7 +55,7 @@ func (s *Stream) Via() (transport string, relay ident.NodeID) {
 
 // Read reads what the peer wrote.
 func (s *Stream) Read(b []byte) (int, error) {
-	n, err := s.Stream.Read(b)
+	n, err := s.through().Read(b)
 	if s.contact != nil {
 		s.contact.in.Add(int64(n))
 	}
@@ -68,7 +70,7 @@ func (s *Stream) Read(b []byte) (int, error) {
 func (s *Stream) Write(b []byte) (int, error) {
 	total := 0
 	for {
-		n, err := s.Stream.Write(b[total:min(len(b), total+s.step)])
+		n, err := s.through().Write(b[total:min(len(b), total+s.step)])
 		total += n
 		if s.contact != nil {
 			s.contact.out.Add(int64(n))
@@ -80,6 +82,24 @@ func (s *Stream) Write(b []byte) (int, error) {
 			return total, nil
 		}
 	}
+}
+
+// through is what reads and writes.
+func (s *Stream) through() io.ReadWriter {
+	if s.ahead != nil {
+		return s.ahead
+	}
+	return s.Stream
+}
+
+// CloseWrite ends what this end writes. What was written before still goes out.
+func (s *Stream) CloseWrite() error {
+	if s.ahead != nil {
+		if err := s.ahead.Flush(); err != nil {
+			return asNet(err)
+		}
+	}
+	return s.Stream.CloseWrite()
 }
 
 // Close ends both directions. What was written before still goes out, as long as the
@@ -98,7 +118,10 @@ func (s *Stream) Reset() error {
 // asNet gives the errors of streams the names that users of a net.Conn know.
 func asNet(err error) error {
 	var late net.Error
+	var other multistream.ErrNotSupported[protocol.ID]
 	switch {
+	case errors.As(err, &other):
+		return fmt.Errorf("%w: %s", ErrProtocol, plain(err))
 	case errors.As(err, &late) && late.Timeout():
 		return fmt.Errorf("overlay: %w", os.ErrDeadlineExceeded)
 	case errors.Is(err, network.ErrReset):
@@ -144,12 +167,22 @@ func (h *Host) use(c *contact, id ident.NodeID, n int32) {
 // Open opens a stream of a protocol to a known node, connecting if need be. It returns when
 // the node has agreed to the protocol.
 func (h *Host) Open(ctx context.Context, id ident.NodeID, name string) (*Stream, error) {
+	return h.openWith(ctx, id, name, h.open)
+}
+
+// Begin is Open that does not wait for the node to agree, which takes a round trip: what is
+// written goes out at once, and reading tells ErrProtocol if the node does not.
+func (h *Host) Begin(ctx context.Context, id ident.NodeID, name string) (*Stream, error) {
+	return h.openWith(ctx, id, name, h.begin)
+}
+
+func (h *Host) openWith(ctx context.Context, id ident.NodeID, name string, open func(context.Context, ident.NodeID, string) (*Stream, error)) (*Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
 	if _, err := h.dial(ctx, id); err != nil {
 		return nil, err
 	}
-	s, err := h.open(ctx, id, name)
+	s, err := open(ctx, id, name)
 	if err == nil && !h.cfg.Known(id) {
 		s.Reset()
 		return nil, ErrStranger
@@ -165,8 +198,8 @@ func (h *Host) OpenLast(ctx context.Context, id ident.NodeID, name string) (*Str
 	return h.open(ctx, id, name)
 }
 
-// open opens a stream over a connection that stands.
-func (h *Host) open(ctx context.Context, id ident.NodeID, name string) (*Stream, error) {
+// start makes a stream over a connection that stands.
+func (h *Host) start(ctx context.Context, id ident.NodeID, name string) (network.Stream, error) {
 	s, err := h.hall.NewStream(network.WithNoDial(ctx, "dialled"), peerID(id))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrUnreachable, reason(err))
@@ -174,6 +207,26 @@ func (h *Host) open(ctx context.Context, id ident.NodeID, name string) (*Stream,
 	if err := s.SetProtocol(protocol.ID(name)); err != nil {
 		s.Reset()
 		return nil, fmt.Errorf("overlay: opening a stream: %w", err)
+	}
+	return s, nil
+}
+
+// begin makes a stream that is used before the peer has agreed to the protocol.
+func (h *Host) begin(ctx context.Context, id ident.NodeID, name string) (*Stream, error) {
+	s, err := h.start(ctx, id, name)
+	if err != nil {
+		return nil, err
+	}
+	out := h.wrap(s, id)
+	out.ahead = multistream.NewMSSelect(s, protocol.ID(name))
+	return out, nil
+}
+
+// open makes a stream to whose protocol the peer has agreed.
+func (h *Host) open(ctx context.Context, id ident.NodeID, name string) (*Stream, error) {
+	s, err := h.start(ctx, id, name)
+	if err != nil {
+		return nil, err
 	}
 	abort := context.AfterFunc(ctx, func() { s.Reset() })
 	err = multistream.SelectProtoOrFail(protocol.ID(name), s)

@@ -103,8 +103,9 @@ func TestRemoved(t *testing.T) {
 			a, b, g := over(t, carrier)
 			a.echo()
 			b.echo()
-			there, back := b.dial(a), a.dial(b)
-			say(t, there, "hello")
+			there := b.dial(a)
+			say(t, there, "hello") // a knows b now
+			back := a.dial(b)
 			say(t, back, "hello")
 			if via, _ := there.(*overlay.Stream).Via(); via != carrier {
 				t.Fatalf("over %s", via)

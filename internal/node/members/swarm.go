@@ -14,7 +14,7 @@ import (
 const maxWaiting = 64
 
 // Dial opens a session of the swarm protocol with the member that has this overlay address,
-// connecting if need be. Errors: ErrNobody, overlay.ErrUnreachable, overlay.ErrProtocol.
+// connecting if need be. Errors: ErrNobody, overlay.ErrUnreachable; of reading, overlay.ErrProtocol.
 func (s *Service) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	id, ok := s.groups.NodeAt(to.Addr())
 	if !ok {
@@ -39,7 +39,7 @@ func (s *Service) open(ctx context.Context, id ident.NodeID, protocol string) (*
 	if !connected {
 		s.host.Learn(id, s.where(ctx, id))
 	}
-	return s.host.Open(ctx, id, protocol)
+	return s.host.Begin(ctx, id, protocol)
 }
 
 // listener yields streams that members opened.
