@@ -24,10 +24,41 @@ func TestBEP6_HaveAllBeforeTheMetainfoCounts(t *testing.T) {
 	s := newStage(t, nil, nil, Config{})
 	s.peer(1, Fast, on(GotHaveAll, 1))
 	s.t.SetInfo(small(t, 3), none, func(int) uint8 { return 2 })
-	s.want(s.do(), "interested 1")
-	if v := s.t.Peer(1); !v.Seed || v.Have != 3 {
+	s.do()
+	if v := s.t.Peer(1); !v.Seed || v.Have != 3 || !v.WeWant {
 		t.Errorf("%+v", v)
 	}
+}
+
+// TestInterestBeforehand: who has all is told that we will want something while the metainfo
+// or the hashes that judge it are still to come, once; and that we do not, if so it turns out.
+func TestInterestBeforehand(t *testing.T) {
+	later := func(int) uint8 { return 0 }
+	link := func() *stage {
+		s := newStage(t, nil, nil, Config{})
+		s.want(s.peer(1, Fast, on(GotHaveAll, 1)), "have none 1, interested 1")
+		s.want(s.peer(2, Fast, on(GotHaveNone, 2)), "have none 2")
+		return s
+	}
+	s := link()
+	s.t.SetInfo(small(t, 3), none, later)
+	s.t.Await(true)
+	s.want(s.do(), "")
+	s.want(s.peer(3, Fast, on(GotHaveAll, 3)), "have none 3, interested 3")
+	s.do(on(GotUnchoke, 1))
+	s.t.Await(false)
+	if got := s.do(Event{Kind: SetPriority, Peer: NoPeer, P: 0, B: 3, N: 2}); !strings.Contains(got, "request 1") || strings.Contains(got, "interested") {
+		t.Errorf("once the hashes are there: %s", got)
+	}
+
+	s = link()
+	s.t.SetInfo(small(t, 3), none, later)
+	s.t.Await(false) // nothing is wanted
+	s.want(s.do(), "uninterested 1")
+
+	s = link()
+	s.want(s.do(Event{Kind: SetPaused, Peer: NoPeer, N: 1}), "uninterested 1")
+	s.want(s.do(Event{Kind: SetPaused, Peer: NoPeer}), "interested 1")
 }
 
 // "A peer SHOULD choke first and then reject requests"; the allowed fast set stays served.

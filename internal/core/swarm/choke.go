@@ -207,10 +207,10 @@ func (t *T) setPaused(on bool) {
 	t.paused = on
 	for _, id := range t.live {
 		p := t.peers[id]
-		if p.closing || t.info == nil {
+		if p.closing {
 			continue
 		}
-		if on {
+		if on && t.info != nil {
 			t.cancelAll(p)
 			t.release(p)
 			t.choke(p)

@@ -20,6 +20,7 @@ func (t *T) gotBits(p *peer, e *Event) {
 		switch e.Kind {
 		case GotHaveAll:
 			p.early.all = true
+			t.interest(p)
 		case GotBitfield:
 			if len(e.Data) > maxEarlyBits {
 				t.close(p, ReasonProtocol, false)

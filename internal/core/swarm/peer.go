@@ -250,7 +250,7 @@ func (t *T) greetLate(p *peer) {
 
 // interest tells the peer when it begins or ceases to have something we need.
 func (t *T) interest(p *peer) {
-	want := p.useful > 0 && !t.paused
+	want := (p.useful > 0 || t.awaits && (p.seed || p.early.all)) && !t.paused && !p.closing
 	if want != p.interested {
 		p.interested = want
 		if want {

@@ -86,6 +86,8 @@ type T struct {
 	arrivals uint32  // peers that ever came
 	dirty    bool    // look at all peers for new requests
 	early    bool    // SetInfo was called: peers that came before are to be judged by it
+	awaits   bool    // see Await
+	awaited  bool    // Await was called
 	wants    uint32  // changes when a piece becomes wanted: see peer.dry
 	nFree    int     // free blocks of open pieces
 	nSole    int     // open pieces that one peer alone may fetch
@@ -115,7 +117,7 @@ func New(cfg Config, rng *rand.Rand) *T {
 	if cfg.Slots == 0 {
 		cfg.Slots = 8
 	}
-	t := &T{cfg: cfg, rng: rng, limited: cfg.Limited}
+	t := &T{cfg: cfg, rng: rng, limited: cfg.Limited, awaits: true}
 	t.meta.solo = NoPeer
 	t.blame.init()
 	return t
@@ -149,9 +151,14 @@ func (t *T) SetInfo(info *metainfo.Info, have func(p int) bool, prio func(p int)
 	t.complete = t.nNeeded == 0
 	t.source.carrier = nil
 	t.wake = 0
-	t.early = true
+	t.early, t.awaits = true, false
 	t.meta.drop()
 }
+
+// Await tells between Steps whether something is wanted that can't be asked for yet, as its
+// hashes are still to come, and as it is before SetInfo. Who has all is told of our interest
+// then already, which costs a round trip later.
+func (t *T) Await(on bool) { t.awaits, t.awaited = on, true }
 
 // Info is what SetInfo gave, nil before.
 func (t *T) Info() *metainfo.Info { return t.info }
@@ -191,6 +198,12 @@ func (t *T) Step(now time.Time, in *Events, out *Effects) {
 	}
 	for i := range in.List {
 		t.event(&in.List[i], int32(i))
+	}
+	if t.awaited {
+		t.awaited = false
+		for _, id := range t.live {
+			t.interest(t.peers[id])
+		}
 	}
 	if t.choker.vacant {
 		t.choker.vacant = false

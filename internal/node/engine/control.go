@@ -248,6 +248,7 @@ func (s *Share) reselect(globs []string) {
 		}
 		s.event(swarm.Event{Kind: swarm.SetPriority, P: uint32(p), B: uint32(p) + 1, N: prio})
 	}
+	s.await()
 	s.row.Complete = false
 	s.tally = files.NewTally(info, have, want)
 	s.finishFiles()

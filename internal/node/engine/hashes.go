@@ -60,11 +60,13 @@ func (s *Share) advanceLayers() bool {
 		return false
 	}
 	if s.layers.Wants() {
+		var peers []swarm.Peer
 		for _, c := range s.conns {
 			if c != nil && c.up && c.v2 {
-				s.layers.Offer(s.now(), c.slot)
+				peers = append(peers, c.slot)
 			}
 		}
+		s.layers.Offer(s.now(), peers)
 	}
 	s.mergeLayers(false)
 	s.saveLayers()
@@ -82,6 +84,7 @@ func (s *Share) mergeLayers(atOnce bool) {
 	for _, f := range known {
 		s.layerKnown(f)
 	}
+	s.await()
 }
 
 // saveLayers keeps the .torrent when nothing that is wanted lacks in it.

@@ -161,6 +161,7 @@ func (s *Share) ready(o *files.Found, err error) {
 			s.correct(p, have)
 		}
 	}
+	s.await()
 	s.admit()
 	if s.spec.Sequential {
 		s.event(swarm.Event{Kind: swarm.SetSequential, N: 1})
@@ -179,6 +180,9 @@ func (s *Share) ready(o *files.Found, err error) {
 	s.e.keep(s)
 	s.dialSome()
 }
+
+// await tells the swarm whether something that is wanted only lacks its hashes.
+func (s *Share) await() { s.t.Await(!s.spec.InPlace && s.layers.Lacks(s.spec.Filter(s.meta.Info))) }
 
 // admit greets those who came while the disk was being looked at.
 func (s *Share) admit() {

@@ -103,6 +103,20 @@ func (l *Layers) Blocks(piece int) bool {
 	return len(l.missing) > 0 && l.v2Decides() && l.missing[l.meta.Info.FileAt(int64(piece)*l.meta.Info.PieceLength)]
 }
 
+// Lacks tells whether pieces of a file that is wanted can't be judged yet; a nil wanted
+// wants all.
+func (l *Layers) Lacks(wanted func(int) bool) bool {
+	if len(l.missing) == 0 || !l.v2Decides() {
+		return false
+	}
+	for f := range l.missing {
+		if wanted == nil || wanted(f) {
+			return true
+		}
+	}
+	return false
+}
+
 func (l *Layers) v2Decides() bool { return l.meta.Info.Version == metainfo.V2 || l.v2Only }
 
 // DistrustV1 has pieces go by their v2 hashes alone from now on.
@@ -111,10 +125,12 @@ func (l *Layers) DistrustV1() { l.v2Only = true }
 // Wants tells that there is something to ask peers for: see Offer.
 func (l *Layers) Wants() bool { return l.plan != nil && l.plan.Left() > 0 }
 
-// Offer asks a peer for what is missing, as far as that should be. now is any clock that
-// only goes forward, as in the other methods.
-func (l *Layers) Offer(now time.Duration, p swarm.Peer) {
-	l.step(now, layers.Event{Kind: layers.Offer, Peer: layers.Peer(p)})
+// Offer asks peers for what is missing, as far as that should be, each for its part. now is
+// any clock that only goes forward, as in the other methods.
+func (l *Layers) Offer(now time.Duration, peers []swarm.Peer) {
+	for _, p := range peers {
+		l.step(now, layers.Event{Kind: layers.Offer, Peer: layers.Peer(p), Among: len(peers)})
+	}
 }
 
 // Gone forgets a peer.

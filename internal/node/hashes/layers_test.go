@@ -116,7 +116,7 @@ func hashesBody(r wire.HashRange, hashes [][32]byte) []byte {
 // bring has a peer answer everything it is asked.
 func (w *world) bring(l *Layers, p swarm.Peer) {
 	w.t.Helper()
-	l.Offer(0, p)
+	l.Offer(0, []swarm.Peer{p})
 	for _, r := range w.asked() {
 		if err := l.GotHashes(0, p, w.answer(r)); err != nil {
 			w.t.Fatal(err)
@@ -143,7 +143,7 @@ func TestFetch(t *testing.T) {
 	if !l.Wants() || !l.Blocks(first) || l.Blocks(w.bare.Info.NumPieces()-1) {
 		t.Error("not the pieces of files without a layer wait for one")
 	}
-	l.Offer(0, peer)
+	l.Offer(0, []swarm.Peer{peer})
 	asked := w.asked()
 	if len(asked) != 2 || asked[0].Root != w.bare.Info.Files[b].Root || asked[1].Root != w.bare.Info.Files[a].Root {
 		t.Fatalf("asked for %+v, not for the wanted file first", asked)
@@ -194,7 +194,7 @@ func TestNothingMissing(t *testing.T) {
 		t.Error("something is wanted before the description")
 	}
 	l.Start(w.whole, nil, nil, nil)
-	l.Offer(0, peer)
+	l.Offer(0, []swarm.Peer{peer})
 	l.Gone(0, peer)
 	m, _ := l.Merge(0, true)
 	_, hold := l.Hold(w.file("a"))
@@ -211,7 +211,7 @@ func TestNothingMissing(t *testing.T) {
 func TestLiar(t *testing.T) {
 	w := newWorld(t, metainfo.V2)
 	l := w.layers(nil, nil)
-	l.Offer(0, peer)
+	l.Offer(0, []swarm.Peer{peer})
 	r := w.asked()[0]
 	body := w.answer(r)
 	other := peer + 1
@@ -247,13 +247,13 @@ func TestLiar(t *testing.T) {
 func TestRefusal(t *testing.T) {
 	w := newWorld(t, metainfo.V2)
 	l := w.layers(nil, nil)
-	l.Offer(0, peer)
+	l.Offer(0, []swarm.Peer{peer})
 	for _, r := range w.asked() {
 		if err := l.GotReject(0, peer, wire.HashRejectMsg{HashRange: r}.Append(nil)[5:]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if l.Offer(time.Second, peer); len(w.asked()) > 0 {
+	if l.Offer(time.Second, []swarm.Peer{peer}); len(w.asked()) > 0 {
 		t.Error("who refused is asked again")
 	}
 	w.bring(l, peer+1)

@@ -26,7 +26,7 @@ type Kind uint8
 // The kinds of events.
 const (
 	_      Kind = iota
-	Offer       // Peer speaks BEP 52 and may be asked for what is missing
+	Offer       // Peer speaks BEP 52 and may be asked for what is missing; Among: how many such there are
 	Gone        // Peer is gone
 	Answer      // Peer, Root, Range, Hashes: a hashes message
 	Reject      // Peer, Root, Range: a hash reject message
@@ -44,6 +44,7 @@ const (
 type Event struct {
 	Kind   Kind
 	Peer   Peer
+	Among  int
 	File   int
 	Root   [32]byte
 	Range  metainfo.HashRange
@@ -71,6 +72,7 @@ type Plan struct {
 	peers []layerPeer
 	has   func(p Peer, first, end int) bool
 	left  int
+	part  int // requests outstanding at a peer
 }
 
 type layerFile struct {
@@ -136,6 +138,8 @@ func (l *Plan) Step(now time.Duration, e Event, out []Effect) []Effect {
 	l.expire(now)
 	switch e.Kind {
 	case Offer:
+		// Few requests are for many peers: one that gets all of them takes longer to answer.
+		l.part = min(max((l.unanswered()+e.Among-1)/max(e.Among, 1), 1), layerPerPeer)
 		return l.ask(now, e.Peer, out)
 	case Gone:
 		l.gone(e.Peer)
@@ -193,6 +197,15 @@ func (l *Plan) gone(id Peer) {
 	l.peers = slices.Delete(l.peers, i, i+1)
 }
 
+// unanswered is the number of requests that are still to be answered.
+func (l *Plan) unanswered() int {
+	n := len(l.open)
+	for i := range l.peers {
+		n += len(l.peers[i].asked)
+	}
+	return n
+}
+
 func (l *Plan) peer(id Peer) int {
 	return slices.IndexFunc(l.peers, func(p layerPeer) bool { return p.id == id })
 }
@@ -228,7 +241,7 @@ func (l *Plan) ask(now time.Duration, id Peer, out []Effect) []Effect {
 func (l *Plan) fill(now time.Duration, p *layerPeer, sure bool, out []Effect) []Effect {
 	looked := 0
 	var passed []layerRun
-	for looked < min(len(l.open), layerScan) && len(p.asked) < layerPerPeer {
+	for looked < min(len(l.open), layerScan) && len(p.asked) < l.part {
 		r := l.open[looked]
 		looked++
 		f := &l.files[r.file]

@@ -2,6 +2,7 @@ package layers
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,6 +18,26 @@ func treeOf(name byte, pieces int) (layer []byte, root [32]byte) {
 		layer = append(layer, h[:]...)
 	}
 	return layer, metainfo.MerkleRoot(hashes, pieces)
+}
+
+// Four runs of hashes come of four peers sooner than of one.
+func TestEachPeerGivesItsPart(t *testing.T) {
+	w := newLayerWorld(t, nil, 4*metainfo.LayerRun)
+	w.offer(1, 2, 3, 4)
+	if got := w.askedOf(); !slices.Equal(got, []Peer{1, 2, 3, 4}) {
+		t.Errorf("asked of %v", got)
+	}
+	w = newLayerWorld(t, nil, 20*metainfo.LayerRun)
+	w.offer(1, 2)
+	if got := len(w.askedOf()); got != 2*layerPerPeer {
+		t.Errorf("%d requests are under way", got)
+	}
+	for len(w.asks) > 0 {
+		w.answer(nil)
+	}
+	if w.l.Left() != 0 {
+		t.Error("it has not come")
+	}
 }
 
 // described is a v2 share of files with so many pieces of 16 KiB, whole and as a link
@@ -77,7 +98,7 @@ func (w *layerWorld) step(e Event) {
 
 func (w *layerWorld) offer(peers ...Peer) {
 	for _, p := range peers {
-		w.step(Event{Kind: Offer, Peer: p})
+		w.step(Event{Kind: Offer, Peer: p, Among: len(peers)})
 	}
 }
 
