@@ -173,6 +173,23 @@ func TestBEP43_read_only_is_not_taken(t *testing.T) {
 	b.must(!b.has(n) && len(b.seen) == 0, "it is asked or taken")
 }
 
+// A node that has become read-only answers nothing any more: that it asks doesn't keep it.
+func TestBEP43_read_only_is_not_kept(t *testing.T) {
+	b := newBench(t, Config{})
+	var all []krpc.Node
+	for i := range 8 { // of which searches for the own id need none of the first
+		all = append(all, some(byte(i), 1+i), some(0x81+byte(i), 101+i))
+	}
+	b.meet(all...)
+	n := all[0]
+	delete(b.as, n.Addr)
+	for range 10 {
+		b.play(10 * time.Minute)
+		b.ask(n.Addr, krpc.Message{Method: krpc.Ping, ID: n.ID, ReadOnly: true})
+	}
+	b.must(!b.has(n), "who asks read-only and answers nothing stays in the table")
+}
+
 // signed is a mutable item.
 func signed(seq int64, salt, value string) (krpc.Item, krpc.ID) {
 	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
@@ -393,6 +410,25 @@ func TestBEP51_sample_infohashes(t *testing.T) {
 	}
 	again := b.ask(stranger, ask)
 	b.must(slices.Equal(again.m.Samples, r.m.Samples), "the sample changes within its interval")
+	b.play(time.Hour)
+	b.k.guard.prove(stranger.Addr(), b.k.now)
+	later := b.ask(stranger, ask)
+	b.must(slices.Equal(later.m.Samples, r.m.Samples), "the sample changes within its interval")
+	b.must(later.m.Interval <= r.m.Interval-3600, "the interval is told longer than it lasts")
+}
+
+// Only "after that size limit is reached" a subset may be told again: as long as all fit, all
+// are told.
+func TestBEP51_all_while_they_fit(t *testing.T) {
+	b := newBench(t, Config{})
+	ask := krpc.Message{Method: krpc.SampleInfohashes, Target: id(1, 0)}
+	for i := range 5 {
+		b.k.store.announce(id(9, i), b.k.id, host(i), b.k.now)
+		b.k.guard.prove(stranger.Addr(), b.k.now)
+		if r := b.ask(stranger, ask); r == nil || len(r.m.Samples) != i+1 || r.m.Num != int64(i+1) {
+			t.Errorf("of %d info hashes: %+v", i+1, r)
+		}
+	}
 }
 
 func TestBEP51_search(t *testing.T) {

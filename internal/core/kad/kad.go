@@ -32,6 +32,7 @@ const (
 	maxContacts  = 1024                  // contacts to begin with that are kept
 	manyPaths    = 8                     // of a search that is suspicious (overlay research: 0.997 at 20 % liars)
 	tries        = 3                     // per candidate of a search: with 10 % of the round trips lost 0.1 % are missed
+	leastPort    = 1024                  // of nodes that others name
 	mtu          = 1024                  // BEP 32: bytes of a datagram
 	mtuItem      = 1400                  // of one with an item, which may be 1000 bytes alone
 )
@@ -278,6 +279,10 @@ func (t *T) takes(n krpc.Node) bool {
 	return n.ID != t.id && n.Addr.Port() != 0 && t.net(n.Addr.Addr()) != nil && t.cfg.Allow(n.Addr) &&
 		(t.cfg.Bound == nil || n.ID.IsZero() || t.cfg.Bound(n.ID, n.Addr))
 }
+
+// believes is takes for a node that others name, or that asked us from an address that may be forged: at the port of a
+// system's service it may be somebody's who is to be flooded (security.md T09).
+func (t *T) believes(n krpc.Node) bool { return n.Addr.Port() >= leastPort && t.takes(n) }
 
 // send appends the message to the datagrams to be sent.
 func (t *T) send(to netip.AddrPort, m *krpc.Message) {

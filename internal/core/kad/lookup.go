@@ -368,7 +368,7 @@ func (t *T) named(net *table) []krpc.Node {
 	}
 	out := t.told[0][:0]
 	for _, n := range list {
-		if !t.takes(n) {
+		if !t.believes(n) {
 			continue
 		}
 		same := 0

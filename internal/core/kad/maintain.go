@@ -133,7 +133,7 @@ func (t *T) inBucket(i int) krpc.ID {
 // contact takes a node that was named, or that asked us. It is looked at if its bucket has room.
 func (t *T) contact(n krpc.Node) {
 	net := t.net(n.Addr.Addr())
-	if !t.takes(n) || n.ID.IsZero() || net.find(n.ID) != nil {
+	if !t.believes(n) || n.ID.IsZero() || net.find(n.ID) != nil {
 		return
 	}
 	b := net.bucket(n.ID)

@@ -50,7 +50,7 @@ func (t *T) question(from netip.AddrPort, size int, err error) {
 	}
 	n := krpc.Node{ID: m.ID, Addr: from}
 	known := t.net(from.Addr()).find(m.ID)
-	if known != nil && known.Addr == from {
+	if known != nil && known.Addr == from && !m.ReadOnly {
 		known.heard = inSeconds(t.now) // BEP 5: it once answered and has now asked
 	}
 	t.serve(&r)
@@ -69,7 +69,7 @@ func (t *T) asker(r *room, n krpc.Node) {
 		t.contact(n)
 		return
 	}
-	if t.takes(n) {
+	if t.believes(n) {
 		b.remember(node{Node: n, heard: inSeconds(t.now)}, t.cfg.K) // tend looks at it within a minute
 	}
 }
@@ -302,7 +302,8 @@ func (t *T) servePut(r *room) {
 func (t *T) serveSample(r *room) {
 	t.answer(r)
 	list := t.store.sample(maxSamples, t.rng, t.now)
-	t.msg.HasSamples, t.msg.Num, t.msg.Interval = true, int64(len(t.store.swarms.list)), int64(sampleInterval/time.Second)
+	t.msg.HasSamples, t.msg.Num = true, int64(len(t.store.swarms.list))
+	t.msg.Interval = int64((t.store.drawn + sampleInterval - t.now) / time.Second)
 	left := r.left - t.measured() - listRoom - t.cfg.K*node4/2
 	t.msg.Samples = list[:min(len(list), max(left, 0)/len(krpc.ID{}))]
 	t.addNodes(r)

@@ -188,6 +188,26 @@ func TestRulePrivateAddresses(t *testing.T) {
 	}
 }
 
+// Who names a node at a port of the system's services (security.md T09) doesn't have us ask there. Who sends from one is
+// answered, and where a person leads us we go.
+func TestRulePrivilegedPorts(t *testing.T) {
+	b := newBench(t, Config{})
+	at := func(i int, port uint16) krpc.Node {
+		return krpc.Node{ID: id(byte(0x40+i), i), Addr: netip.AddrPortFrom(host(i).Addr(), port)}
+	}
+	victim, other, given, asker := at(50, 1023), at(51, 1024), at(52, 443), at(53, 53)
+	for _, n := range []krpc.Node{victim, other, asker} {
+		b.as[n.Addr] = n.ID
+	}
+	b.tell = func(q *krpc.Message, a netip.AddrPort, r *krpc.Message) { r.Nodes = []krpc.Node{victim, other} }
+	b.meet(some(1, 1), given)
+	b.must(b.ask(asker.Addr, krpc.Message{Method: krpc.Ping, ID: asker.ID}) != nil, "who asks from such a port is not answered")
+	b.find(Event{Op: FindNode, Target: victim.ID})
+	b.play(time.Hour)
+	b.must(b.has(other) && b.has(given), "an ordinary node, or one that was given, is not taken")
+	b.must(!slices.Contains(b.from, victim.Addr) && !slices.Contains(b.from, asker.Addr), "a privileged port that others name is asked")
+}
+
 func TestRuleBoundIDs(t *testing.T) {
 	n := some(1, 1)
 	b := newBench(t, Config{Authenticated: true, Bound: func(id krpc.ID, a netip.AddrPort) bool { return a == n.Addr && id == n.ID }})

@@ -25,7 +25,6 @@ type store struct {
 	items   shelf[krpc.Item]
 	samples []krpc.ID // drawn for BEP 51
 	drawn   time.Duration
-	renewed bool
 }
 
 // shelf is a bounded set of things by ID.
@@ -220,12 +219,12 @@ func (s *store) keep(it *krpc.Item, cas *int64, own krpc.ID, owner netip.Addr, n
 	return 0
 }
 
-// sample draws info hashes for BEP 51, anew each interval.
+// sample draws info hashes for BEP 51: all as long as there are no more than n, else n of them anew each interval.
 func (s *store) sample(n int, rng *rand.Rand, now time.Duration) []krpc.ID {
-	if s.renewed && now < s.drawn+sampleInterval && (len(s.samples) > 0 || len(s.swarms.list) == 0) {
+	if len(s.samples) >= n && now < s.drawn+sampleInterval {
 		return s.samples
 	}
-	s.renewed, s.drawn, s.samples = true, now, s.samples[:0]
+	s.drawn, s.samples = now, s.samples[:0]
 	// A sample without repeats in the order of the list (Knuth 3.4.2 S).
 	for i := range s.swarms.list {
 		left := len(s.swarms.list) - i

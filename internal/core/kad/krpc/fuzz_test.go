@@ -102,6 +102,9 @@ func plain(b []byte) bool {
 		if text(doc.Get("q")) == "announce_peer" && body.Get("port").Kind() != bencode.Int {
 			return false
 		}
+		if body.Get("k").Kind() == bencode.Invalid && body.Get("cas").Kind() != bencode.Invalid {
+			return false
+		}
 	}
 	for k, v := range body.Pairs() {
 		if !slices.Contains(strings.Fields(known), string(k)) || !plainField(string(k), v) {

@@ -176,11 +176,13 @@ func (m *Message) fields(v bencode.Value, want shape) error {
 	case (m.Method == AnnouncePeer || m.Method == Put) && len(m.Token) == 0:
 		return faultToken
 	case m.Kind == Query && m.Method != Put: // the seq of a get is any number
-	case seen&(fKey|fSig) != 0 || m.Method == Put && seen&(fSalt|fSeq|fCAS) != 0 || seen&(fSeq|fValue) == fSeq|fValue:
+	case seen&(fKey|fSig) != 0 || m.Method == Put && seen&(fSalt|fSeq) != 0 || seen&(fSeq|fValue) == fSeq|fValue:
 		if seen&mutable != mutable {
 			return faultMutable
 		}
 		m.Item.Mutable = true
+	default:
+		m.CAS, m.HasCAS = 0, false // BEP 44: it is for mutable items only
 	}
 	if m.Item.Seq < 0 && (m.Item.Mutable || m.Kind == Response) {
 		return bad(fSeq)

@@ -93,7 +93,7 @@ func TestRefused(t *testing.T) {
 		{ask("announce_peer", "", hash+"4:porti65536e"+token), Query, 203, "no port from 1 to 65535"},
 		{ask("announce_peer", "", hash+"4:porti9223372036854775807e"+token), Query, 203, "no port from 1 to 65535"},
 		{ask("announce_peer", "", hash+token), Query, 203, "no port from 1 to 65535"},
-		{ask("announce_peer", "", hash+"4:port2:80"+token), Query, 203, "bad port"},
+		{ask("announce_peer", "", hash+"4:port2:80"+token), Query, 203, "no port from 1 to 65535"},
 		{ask("announce_peer", "", "12:implied_port1:1"+hash+token), Query, 203, "bad implied_port"},
 		{ask("get", "", "3:seq1:1"+target), Query, 203, "bad seq"},
 		{ask("put", "", token), Query, 203, "no v"},
@@ -102,7 +102,6 @@ func TestRefused(t *testing.T) {
 		{ask("put", "", token+"1:vd1:b0:1:a0:e"), Query, 203, "v is not canonical bencoding"},
 		{ask("put", "", token+"1:v998:"+strings.Repeat("v", 998)), Query, 205, "v is over 1000 bytes"},
 		{ask("put", "", "3:seqi1e"+token+"1:vle"), Query, 203, "k, seq, sig and v belong together"},
-		{ask("put", "3:casi1e", token+"1:vle"), Query, 203, "k, seq, sig and v belong together"},
 		{ask("put", "", "4:salt1:s"+token+"1:vle"), Query, 203, "k, seq, sig and v belong together"},
 		{ask("put", "", "1:k32:"+raw(key44)+"3:seqi1e"+token+"1:vle"), Query, 203, "k, seq, sig and v belong together"},
 		{ask("put", "", "3:seqi1e3:sig64:"+raw(sig44)+token+"1:vle"), Query, 203, "k, seq, sig and v belong together"},
@@ -162,6 +161,8 @@ func TestTolerated(t *testing.T) {
 		{ask("find_node", "", "6:target20:"+idM+"4:wantl2:n62:n52:n42:n6e"), ask("find_node", "", "6:target20:"+idM+"4:wantl2:n42:n6e")},
 		{ask("announce_peer", "", "12:implied_porti7e9:info_hash20:"+idM+"5:token2:tk"), ask("announce_peer", "", "12:implied_porti1e9:info_hash20:"+idM+"4:porti0e5:token2:tk")},
 		{ask("announce_peer", "", "12:implied_porti1e9:info_hash20:"+idM+"4:porti99999e5:token2:tk"), ask("announce_peer", "", "12:implied_porti1e9:info_hash20:"+idM+"4:porti0e5:token2:tk")},
+		{ask("announce_peer", "", "12:implied_porti1e9:info_hash20:"+idM+"4:port2:805:token2:tk"), ask("announce_peer", "", "12:implied_porti1e9:info_hash20:"+idM+"4:porti0e5:token2:tk")}, // BEP 5: port is ignored
+		{ask("put", "3:casi1e", "5:token2:tk1:vle"), ask("put", "", "5:token2:tk1:vle")},                                                                                                    // BEP 44: cas is for mutable items alone
 		{tell("5:token0:"), tell("")},
 		{tell("7:samples0:"), tell("8:intervali0e3:numi0e7:samples0:")},
 		{ask("put", "", "1:k32:"+raw(key44)+"4:salt0:3:seqi1e3:sig64:"+raw(sig44)+"5:token2:tk1:vle"),

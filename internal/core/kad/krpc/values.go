@@ -45,6 +45,7 @@ func (m *Message) field(f field, v bencode.Value) error {
 		if n, ok = v.Int(); n > 0 && n <= math.MaxUint16 {
 			m.Port = uint16(n)
 		}
+		ok = true // what is no port counts as none, which is refused where it would count
 	case fInterval:
 		m.Interval, ok = v.Int()
 		ok = ok && m.Interval >= 0 && m.Interval <= MaxInterval
