@@ -43,6 +43,7 @@ func TestStrangersAreNotMet(t *testing.T) {
 func TestConnectWithoutTime(t *testing.T) {
 	all, _ := cast(t, 2, nil)
 	a, b := all[0], all[1]
+	a.sees(Connected, b) // b's end stands earlier
 	b.Close()
 	a.sees(Disconnected, b)
 	over, end := context.WithCancel(context.Background())
