@@ -11,6 +11,7 @@ import (
 	"shoal/internal/core/swarm"
 	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/core/wire"
+	"shoal/internal/node/link"
 	"shoal/internal/node/locate"
 	"shoal/internal/node/porch"
 )
@@ -198,6 +199,14 @@ func (s *Share) dialled(addr netip.AddrPort, err error) {
 		s.scout.Done(s.now(), addr, false)
 	}
 	s.dialSome()
+}
+
+// stoodTime is how long a session must have stood to be opened anew at once when it is lost.
+const stoodTime = 2 * time.Second
+
+// ended tells that one of the two sides ended a connection.
+func ended(err error) bool {
+	return errors.Is(err, link.ErrClosed) || errors.Is(err, link.ErrGone) || protocolFault(err)
 }
 
 // protocolFault tells that a connection ended because the peer broke the protocol.

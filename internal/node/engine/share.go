@@ -63,6 +63,7 @@ type Share struct {
 	failed             error
 	stopping           bool
 	checked            float64
+	looking            chan struct{} // closed when the files have been looked at
 	begun              time.Time
 	timer              *time.Timer
 	wakeAt             time.Time
@@ -425,8 +426,12 @@ func (s *Share) connDown(c *conn, err error) {
 		s.e.penalised(s, c, "protocol", "drop")
 	}
 	s.event(swarm.Event{Kind: swarm.PeerDown, Peer: c.slot})
-	if c.again {
+	switch {
+	case c.again:
 		s.scout.Again(s.now(), c.Reachable(), c.from)
+		s.dialSome()
+	case c.Overlay() && c.Dialled.IsValid() && !ended(err) && time.Since(c.Since) >= stoodTime: // the carrier is lost, and perhaps there is another
+		s.scout.Hurry(s.now(), c.Dialled.Addr())
 		s.dialSome()
 	}
 }

@@ -8,8 +8,11 @@ import (
 )
 
 // atOnce is how long two connections count as opened at the same time: what a handshake may
-// take.
-const atOnce = 10 * time.Second
+// take. Over the overlay what comes later than crossing did not cross the other on its way.
+const (
+	atOnce   = 10 * time.Second
+	crossing = 3 * time.Second
+)
 
 // Twin tells that both lead to one peer, or to one address where each counts once (onePerIP,
 // but not for loopback). Over the overlay an address is a peer. What calls itself the same on
@@ -37,7 +40,7 @@ func (c *Conn) Supersedes(o *Conn, ours wire.PeerID) bool {
 	switch {
 	case c.Overlay() != o.Overlay():
 		return c.Overlay()
-	case c.Overlay() && (o.Incoming == c.Incoming || o.Theirs.PeerID != theirs || time.Since(o.Since) >= atOnce):
+	case c.Overlay() && (o.Incoming == c.Incoming || o.Theirs.PeerID != theirs || time.Since(o.Since) >= crossing):
 		return true
 	}
 	return o.Theirs.PeerID == theirs && bytes.HasPrefix(theirs[:], []byte(wire.PeerIDPrefix)) &&

@@ -24,6 +24,7 @@ type candidate struct {
 	near   Near
 	served bool // bytes of the share came from it
 	busy   bool // being dialled, or connected
+	again  bool // Hurry called for it meanwhile
 }
 
 // List is the list of addresses that may lead to peers of one share, with when to
@@ -190,6 +191,10 @@ func (c *List) Done(now time.Duration, addr netip.AddrPort, ok bool) {
 	}
 	d := k.pause()
 	k.next = now + d + time.Duration(c.rng.Int64N(int64(d)/4+1))
+	if k.again && !ok {
+		k.next = now
+	}
+	k.again = false
 	c.due = min(c.due, k.next)
 }
 

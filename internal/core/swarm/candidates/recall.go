@@ -15,8 +15,13 @@ func (c *List) Keep(keep func(netip.AddrPort, Source) bool) {
 }
 
 // Hurry makes the best of those that wait and that which calls for due now, at most so many:
-// the network is back, or a member is. Their failures count on. It returns how many.
+// the network is back, or a member is. Their failures count on. What is being dialled is due
+// again as soon as that has failed, for it began before. It returns how many are due.
 func (c *List) Hurry(now time.Duration, most int, which func(netip.AddrPort, Source) bool) int {
+	for i := range c.list {
+		k := &c.list[i]
+		k.again = k.again || k.busy && which(k.addr, k.source)
+	}
 	for n := range most {
 		best := -1
 		for i := range c.list {

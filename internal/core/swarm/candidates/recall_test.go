@@ -28,6 +28,32 @@ func TestKeep(t *testing.T) {
 	}
 }
 
+// TestHurryWhileDialled: who is called for while it is dialled is dialled once more, as soon as
+// that has failed, and then no sooner than usual.
+func TestHurryWhileDialled(t *testing.T) {
+	all := func(netip.AddrPort, Source) bool { return true }
+	for _, ok := range []bool{false, true} {
+		c := list()
+		c.Add(0, addr(1), FromMember)
+		c.Add(0, addr(2), FromMember)
+		a, _, _ := c.Next(0)
+		b, _, _ := c.Next(0)
+		c.Hurry(time.Second, 10, func(at netip.AddrPort, _ Source) bool { return at == a })
+		wantOrder(t, c, time.Second)
+		c.Done(2*time.Second, a, ok)
+		c.Done(2*time.Second, b, ok)
+		got, _, due := c.Next(2 * time.Second)
+		if due == ok || due && got != a {
+			t.Errorf("ok=%t: due is %v, %t", ok, got, due)
+		}
+		c.Done(3*time.Second, a, false)
+		wantOrder(t, c, 3*time.Second)
+		if n := c.Hurry(3*time.Second, 10, all); n != 2 {
+			t.Errorf("ok=%t: %d wait", ok, n)
+		}
+	}
+}
+
 // TestHurry: the best of those that wait are due at once, and no more than were asked for;
 // what is being dialled is left alone.
 func TestHurry(t *testing.T) {
