@@ -5,7 +5,9 @@ package clients
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -16,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // trackerPort is the port of every tracker here, each on its own address.
@@ -187,7 +190,47 @@ func (t *OpenTracker) Start(ctx context.Context, hashes ...string) error {
 	if err != nil {
 		return err
 	}
-	return listening(ctx, t.Process, net.JoinHostPort(t.host, port))
+	if err := listening(ctx, t.Process, net.JoinHostPort(t.host, port)); err != nil || list.Len() == 0 {
+		return err
+	}
+	return t.serves(ctx, list.String()[:40])
+}
+
+// serves waits until it has read its list, which it does beside listening: until then it
+// refuses every hash. A peer that came and left is not there afterwards.
+func (t *OpenTracker) serves(ctx context.Context, hash string) error {
+	raw, err := hex.DecodeString(hash)
+	if err != nil {
+		return fmt.Errorf("clients: opentracker: info hash: %w", err)
+	}
+	say := func(event string) (bool, error) {
+		at := fmt.Sprintf("%s?info_hash=%s&peer_id=-XX0000-comesandgoes&port=1&left=0&compact=1&event=%s", t.HTTP(), percent(raw), event)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+		if err != nil {
+			return false, err
+		}
+		res, err := local.Do(req)
+		if err != nil {
+			return false, err
+		}
+		defer res.Body.Close()
+		answer, err := io.ReadAll(io.LimitReader(res.Body, 1<<16))
+		return err == nil && !bytes.Contains(answer, []byte("failure reason")), err
+	}
+	if err := await(ctx, 10*time.Millisecond, "opentracker's list", func() (bool, error) { return say("started") }); err != nil {
+		return err
+	}
+	_, err = say("stopped")
+	return err
+}
+
+// percent writes bytes for a query, each as %XX.
+func percent(b []byte) string {
+	var out strings.Builder
+	for _, c := range b {
+		fmt.Fprintf(&out, "%%%02x", c)
+	}
+	return out.String()
 }
 
 // HTTP is the announce URL over HTTP.

@@ -6,12 +6,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -37,7 +40,7 @@ func freePort(t *testing.T) int {
 }
 
 // startOpentracker runs opentracker on loopback for the info hash known, and gives
-// its port. Debian's serves only hashes that its whitelist names.
+// its port when it serves that. Debian's serves only hashes that its whitelist names.
 func startOpentracker(t *testing.T, known [20]byte) int {
 	t.Helper()
 	bin, err := exec.LookPath("opentracker")
@@ -67,19 +70,39 @@ func startOpentracker(t *testing.T, known [20]byte) int {
 			t.Logf("opentracker said: %s", output.Bytes())
 		}
 	})
-	for tick, last := time.NewTicker(20*time.Millisecond), time.After(10*time.Second); ; {
-		conn, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+	for tick, last := time.NewTicker(20*time.Millisecond), time.After(30*time.Second); ; {
+		err := comesAndGoes(port, known)
 		if err == nil {
-			conn.Close()
 			tick.Stop()
 			return port
 		}
 		select {
 		case <-tick.C:
 		case <-last:
-			t.Fatalf("opentracker does not answer: %v", err)
+			t.Fatalf("opentracker does not serve: %v", err)
 		}
 	}
+}
+
+// comesAndGoes has a peer come to opentracker and leave again. opentracker listens before it has
+// read its whitelist, and until then it refuses every hash.
+func comesAndGoes(port int, hash [20]byte) error {
+	var escaped strings.Builder
+	for _, b := range hash {
+		fmt.Fprintf(&escaped, "%%%02x", b)
+	}
+	for _, event := range []string{"started", "stopped"} {
+		res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/announce?info_hash=%s&peer_id=-XX0000-comesandgoes&port=1&left=0&compact=1&event=%s", port, &escaped, event))
+		if err != nil {
+			return err
+		}
+		said, err := io.ReadAll(io.LimitReader(res.Body, 1<<16))
+		res.Body.Close()
+		if err != nil || bytes.Contains(said, []byte("failure reason")) {
+			return fmt.Errorf("%s: %q, %v", event, said, err)
+		}
+	}
+	return nil
 }
 
 // A foreign tracker over both protocols: it knows us, names us to the next, counts
