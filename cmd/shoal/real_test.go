@@ -192,6 +192,29 @@ func TestGetOutlivesTheNodeOfAnother(t *testing.T) {
 	}
 }
 
+// TestKilledAfterPublishing: a share whose node was killed as soon as its link was printed is
+// complete, and is known to be before any node looks at it again.
+func TestKilledAfterPublishing(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "own.bin")
+	randomFile(t, file, 4<<20)
+	r := newReal(t)
+	var made api.Created
+	seed := r.start("--port", "0", "share", file)
+	seed.first(&made)
+	if err := seed.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	seed.cmd.Wait()
+	for _, args := range [][]string{{"ls"}, {"show", "own.bin"}} {
+		var s api.Share
+		r.start(args...).first(&s)
+		if s.State != api.StateSeeding || s.BytesDone != made.Bytes || s.Completed.IsZero() {
+			t.Errorf("%v: %s, %d of %d bytes, completed %v", args, s.State, s.BytesDone, made.Bytes, s.Completed)
+		}
+	}
+}
+
 // TestNohup: a node that was told to outlive its terminal does; any other ends with it.
 func TestNohup(t *testing.T) {
 	t.Parallel()

@@ -98,9 +98,22 @@ func (e *Engine) in(id string, f func(*Share)) (*Share, error) {
 	}
 }
 
-// Detail looks at one share closely.
+// Detail looks at one share closely. That a complete one was parked, and is looked at for this
+// question, is not shown, unless it takes long.
 func (e *Engine) Detail(id string) (Detail, error) {
 	var d Detail
+	var looking chan struct{}
+	_, _ = e.in(id, func(s *Share) {
+		if s.state == Checking && s.row.Complete {
+			looking = s.looking
+		}
+	})
+	if looking != nil {
+		select {
+		case <-looking:
+		case <-time.After(lookPatience):
+		}
+	}
 	s, err := e.in(id, func(s *Share) {
 		s.publish()
 		d.Meta = s.meta

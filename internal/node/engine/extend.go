@@ -105,7 +105,7 @@ func (s *Share) gotPEX(c *conn, body []byte) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range m.Added {
+	for _, p := range link.Hosts(m.Added) {
 		if s.row.Complete && p.Flags&wire.PEXSeed != 0 || !s.who.Exchanges(c.Addr.Addr(), p.Addr.Addr()) {
 			continue
 		}

@@ -42,7 +42,7 @@ func TestParkedAnswers(t *testing.T) {
 		t.Errorf("%+v, %v", st, err)
 	}
 	n.parked()
-	if d, err := n.Detail(m.Hash.ID()); err != nil || d.Status.Done != d.Status.Wanted || d.Status.Have != d.Status.Pieces {
+	if d, err := n.Detail(m.Hash.ID()); err != nil || d.Status.Done != d.Status.Wanted || d.Status.Have != d.Status.Pieces || d.Status.State != Seeding {
 		t.Errorf("%+v, %v", d.Status, err)
 	}
 	n.parked()

@@ -97,10 +97,12 @@ func (s *Share) open() {
 		return
 	}
 	s.setState(Checking)
-	meta, spec, old := s.meta, s.spec, s.content.Swap(nil)
+	meta, spec, old, end := s.meta, s.spec, s.content.Swap(nil), make(chan struct{})
+	s.looking = end
 	s.e.wg.Add(1)
 	go func() {
 		defer s.e.wg.Done()
+		defer close(end)
 		if old != nil {
 			old.Close()
 		}

@@ -161,15 +161,16 @@ func (e *Engine) Add(spec Spec) (Status, error) {
 		return e.addAgain(r, spec)
 	}
 	row := record.RowOf(spec, hash)
-	r := &entry{row: row, hash: hash, groups: spec.Groups, status: record.Parked(row, hash)}
 	err := store.SaveTorrent(e.torrents(), spec.Meta, row)
+	pieces := record.Hashed(&row, spec.Resume)
 	if err == nil {
-		err = e.cfg.Catalog.Put(row)
+		err = e.cfg.Catalog.Save([]store.Row{row}, pieces)
 	}
 	if err != nil {
 		e.mu.Unlock()
 		return Status{}, err
 	}
+	r := &entry{row: row, hash: hash, groups: spec.Groups, status: record.Parked(row, hash)}
 	e.shares[row.ID] = r
 	e.name(r)
 	spec.Looked = make(chan struct{})

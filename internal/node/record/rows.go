@@ -26,6 +26,16 @@ func RowOf(spec Spec, hash metainfo.InfoHash) store.Row {
 	return row
 }
 
+// Hashed makes the row of originals that were hashed just now that of a complete share, and is
+// what to keep with it: a kill a moment later leaves them known. resume may be nil.
+func Hashed(row *store.Row, resume *store.Resume) map[string]*store.Resume {
+	if resume == nil {
+		return nil
+	}
+	row.Complete, row.Completed = true, row.Added
+	return map[string]*store.Resume{row.ID: resume}
+}
+
 // SpecOf is how a share of the catalog is run.
 func SpecOf(row store.Row) Spec {
 	spec := Spec{Dir: row.Dir, Base: row.Base, InPlace: row.InPlace, Select: row.Select, Sequential: row.Sequential, Peers: row.Peers, Groups: GroupsOf(row)}
