@@ -37,7 +37,7 @@ type NodeConfig struct {
 type NetworkConfig struct {
 	Scope               Scope  `toml:"scope" doc:"loopback: this machine only; lan: private networks too; internet: everyone."`
 	Bind                string `toml:"bind" doc:"Interface or address to listen on and dial from; empty: all. Nothing is used instead of one that is missing."`
-	Port                int    `toml:"port" doc:"TCP and UDP port for other nodes and BitTorrent clients, 0 to 65535; 0: any free one."`
+	Port                int    `toml:"port" doc:"TCP and UDP port for other nodes and BitTorrent clients, 0 to 65535; 0: any free one. Below 1024 it is dialled only by who has a ticket, was given the address, or is on the local network."`
 	Connections         int    `toml:"connections" doc:"Most connections to peers in all, 1 to 10000."`
 	ConnectionsPerShare int    `toml:"connections_per_share" doc:"Most connections to peers of one share, 1 to 10000; one to an address, except in scope loopback."`
 	HalfOpen            int    `toml:"half_open" doc:"Most connections being opened at a time, 1 to 1000."`

@@ -38,3 +38,17 @@ func TestWhoNamedIt(t *testing.T) {
 		}
 	}
 }
+
+// TestPrivilegedPorts: at a port of a system's services nobody is sought because strangers say
+// that a peer is there. Who says so of itself, or is named by the person or the link, may be.
+func TestPrivilegedPorts(t *testing.T) {
+	for s, want := range map[candidates.Source]bool{candidates.FromPerson: true, candidates.FromLink: true, candidates.FromLAN: true,
+		candidates.FromPeer: true, candidates.FromTracker: false, candidates.FromPEX: false, candidates.FromDHT: false} {
+		for port, privileged := range map[uint16]bool{25: true, 443: true, 1023: true, 1024: false, 6881: false} {
+			a := netip.AddrPortFrom(netip.MustParseAddr("8.8.8.8"), port)
+			if got := Internet.allowPeer(a, s) == nil; got != (want || !privileged) {
+				t.Errorf("%v by source %v: %t", a, s, got)
+			}
+		}
+	}
+}

@@ -85,7 +85,7 @@ func (n *Node) run() error {
 	}
 	cfg := engine.Config{
 		Home: n.opts.Home.Dir, Offline: n.opts.Offline, Catalog: n.catalog, Tracker: n.tracker,
-		Allow:         func(a netip.AddrPort, from candidates.Source) error { return scope.AllowFrom(a, learnt(from)) },
+		Allow:         scope.allowPeer,
 		AllowIncoming: n.allowComer, // who reaches us is near enough
 		OnePerIP:      scope.PerIPLimits(), Resolve: n.names.lookup, Events: n.event, Version: "shoal " + api.Version,
 		MaxConns: net.Connections, MaxShareConns: net.ConnectionsPerShare, MaxDialling: net.HalfOpen, Slots: net.UploadSlots,
@@ -123,6 +123,18 @@ func learnt(s candidates.Source) Learnt {
 		return FromNear
 	}
 	return FromStranger
+}
+
+// leastPort is the least port of peers that strangers name.
+const leastPort = 1024
+
+// allowPeer is AllowFrom for a candidate. What strangers say of others leads to no port of a
+// system's services: it may be to flood somebody's (security.md T09).
+func (s Scope) allowPeer(a netip.AddrPort, from candidates.Source) error {
+	if a.Port() < leastPort && (from == candidates.FromTracker || from == candidates.FromPEX || from == candidates.FromDHT) {
+		return &api.Error{Kind: api.OutOfScope, Subject: a.String(), Reason: "a port below 1024 that only strangers name"}
+	}
+	return s.AllowFrom(a, learnt(from))
 }
 
 // dial makes a tracker's TCP connection from the bound address.

@@ -121,6 +121,13 @@ func (b *book) addrs(node ident.NodeID) []group.Address {
 	return all
 }
 
+// worth tells whether an address of a member is to be dialled. A contact is a member's word
+// and may name anybody: it leads to no port of a system's services (security.md T09) unless a
+// ticket or a connection led there before.
+func (b *book) worth(node ident.NodeID, a group.Address, least uint16) bool {
+	return a.At.Port() >= least || slices.Contains(b.of[node].met, a)
+}
+
 // contacts are what is told to another member: the own contact and the latest of others.
 func (s *Service) contacts(id group.ID, to ident.NodeID) (raws [][]byte) {
 	addrs := fitting(s.cfg.Net.Addrs())

@@ -68,11 +68,11 @@ func (s *Service) Where(id ident.NodeID) (all []group.Address) {
 	return all
 }
 
-// addrs are the addresses of a member in all groups. Owner only.
+// addrs are the addresses of a member in all groups that are to be dialled. Owner only.
 func (s *Service) addrs(id ident.NodeID) (all []group.Address) {
 	for _, g := range s.look().shared[id] {
 		for _, a := range s.books[g].addrs(id) {
-			if !slices.Contains(all, a) && len(all) < 2*group.MaxAddrs {
+			if !slices.Contains(all, a) && len(all) < 2*group.MaxAddrs && s.books[g].worth(id, a, s.cfg.LeastPort) {
 				all = append(all, a)
 			}
 		}

@@ -51,6 +51,8 @@ type Config struct {
 	Dir  string     // folder of the groups, made if missing
 	Net  Net        // may be set until Run
 	Rand *rand.Rand // for jitter; secrets come from the system
+	// LeastPort is the least port that is dialled because a member says that it is there.
+	LeastPort uint16
 	// Wish is how much a member's connection is wanted; nil: all alike. It must not wait, nor
 	// call the Service, looks at who is a member apart (Known, Shared, Member, Mine).
 	Wish func(ident.NodeID) Wish

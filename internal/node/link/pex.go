@@ -73,6 +73,18 @@ func (x *Exchange) Next(now time.Time, crowd int, others []wire.PEXPeer) (m wire
 	return m, true
 }
 
+// Hosts keeps one of several peers at one address, but on loopback, where all are (BEP 11
+// "Security Considerations").
+func Hosts(added []wire.PEXPeer) (kept []wire.PEXPeer) {
+	for _, p := range added {
+		same := func(o wire.PEXPeer) bool { return o.Addr.Addr() == p.Addr.Addr() }
+		if p.Addr.Addr().IsLoopback() || !slices.ContainsFunc(kept, same) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
 // Client is what the peer calls itself, printable.
 func (c *Conn) Client() string {
 	if name := c.Ext.Client(); name != "" {

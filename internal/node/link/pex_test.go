@@ -49,6 +49,23 @@ func TestExchange(t *testing.T) {
 	}
 }
 
+// TestBEP11_duplicate_addresses: "Duplicate IP addresses (e.g. with different ports) should be
+// ignored", so that nobody has all of a swarm knock at one host's ports. On loopback one
+// address is all there is.
+func TestBEP11_duplicate_addresses(t *testing.T) {
+	at := func(list ...string) (peers []wire.PEXPeer) {
+		for _, a := range list {
+			peers = append(peers, wire.PEXPeer{Addr: netip.MustParseAddrPort(a)})
+		}
+		return peers
+	}
+	in := at("8.8.8.8:6881", "8.8.8.8:6882", "9.9.9.9:6881", "[2a00::1]:6881", "127.0.0.1:1", "[2a00::1]:7000", "127.0.0.1:2", "8.8.8.8:6883")
+	want := at("8.8.8.8:6881", "9.9.9.9:6881", "[2a00::1]:6881", "127.0.0.1:1", "127.0.0.1:2")
+	if got := Hosts(in); !slices.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+}
+
 // TestExchangeTake: messages that come too often are not read.
 func TestExchangeTake(t *testing.T) {
 	var x Exchange

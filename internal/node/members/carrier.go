@@ -51,7 +51,7 @@ func (c carrier) Connect(ctx context.Context, id ident.NodeID, addrs []group.Add
 		c.s.seekContact(ctx, id)
 		addrs = c.s.groups.Where(id)
 	}
-	return c.s.host.Connect(ctx, id, addrs)
+	return c.s.host.Connect(ctx, id, c.s.vouch(addrs))
 }
 
 // Drop implements groups.Net.

@@ -118,7 +118,7 @@ func (s *Service) Connect(ctx context.Context, who, addr string) (Peer, error) {
 	if err != nil {
 		return Peer{}, err
 	}
-	if err := s.host.Connect(ctx, id, append(at, s.groups.Where(id)...)); err != nil {
+	if err := s.host.Connect(ctx, id, s.vouch(append(at, s.groups.Where(id)...))); err != nil {
 		s.groups.Seek(id) // it goes on in the background
 		return Peer{}, err
 	}
@@ -201,6 +201,7 @@ func (s *Service) whoIsAt(ctx context.Context, at []group.Address) (Peer, error)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	s.vouch(at)
 	var trying sync.WaitGroup
 	places := make(chan struct{}, triedAt)
 	won := make(chan ident.NodeID, maxTried)
@@ -259,7 +260,7 @@ func (s *Service) Found(id ident.NodeID, at netip.AddrPort) {
 			// A dial that is under way, perhaps to where it was before, takes this address up.
 			ctx, cancel := context.WithTimeout(s.ctx, foundTime)
 			defer cancel()
-			_ = s.host.Connect(ctx, id, []group.Address{{At: at}}) // Seek goes on if it fails
+			_ = s.host.Connect(ctx, id, s.vouch([]group.Address{{At: at}})) // Seek goes on if it fails
 		})
 	}
 }

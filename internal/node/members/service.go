@@ -42,7 +42,8 @@ type Config struct {
 	// Resolve looks up a host's name for Connect; nil: addresses only.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 
-	fromMembers int // 0: fromMembers; tests have smaller groups
+	fromMembers int    // 0: fromMembers; tests have smaller groups
+	leastPort   uint16 // 0: leastPort; tests can't have such ports
 }
 
 // Service is the node among its members. Its methods may be called from any goroutine
@@ -74,6 +75,7 @@ type Service struct {
 	here     map[ident.NodeID]bool          // connected; the keeper alone writes
 	past     map[ident.NodeID]*past
 	found    map[ident.NodeID]sighting
+	vouched  map[netip.AddrPort]bool // privileged ports that may be dialled
 }
 
 // ErrClosed says that the Service has ended, or was not started.
@@ -108,16 +110,23 @@ func Open(cfg Config) (*Service, error) {
 	if cfg.fromMembers == 0 {
 		cfg.fromMembers = fromMembers
 	}
+	if cfg.leastPort == 0 {
+		cfg.leastPort = leastPort
+	}
+	if cfg.Overlay.AllowDial == nil {
+		cfg.Overlay.AllowDial = cfg.Overlay.Allow
+	}
 	if cfg.Events == nil {
 		cfg.Events = func(Event) {}
 	}
 	s := &Service{cfg: cfg, me: cfg.Key.ID(), up: make(chan struct{}), wake: make(chan struct{}, 1),
 		joining: make(map[ident.NodeID]int), renewing: make(map[ident.NodeID]chan struct{}),
-		here: make(map[ident.NodeID]bool), past: make(map[ident.NodeID]*past), found: make(map[ident.NodeID]sighting)}
+		here: make(map[ident.NodeID]bool), past: make(map[ident.NodeID]*past), found: make(map[ident.NodeID]sighting),
+		vouched: make(map[netip.AddrPort]bool)}
 	s.swarm, s.asks, s.dhts = newListener(s.me.Addr()), newAsks(s), newDHTs(s)
 	s.news.of = make(map[ident.NodeID]*change)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	g, err := groups.Open(groups.Config{Key: cfg.Key, Name: cfg.Name, Dir: cfg.Dir, Rand: cfg.Rand, Wish: s.wish})
+	g, err := groups.Open(groups.Config{Key: cfg.Key, Name: cfg.Name, Dir: cfg.Dir, Rand: cfg.Rand, LeastPort: cfg.leastPort, Wish: s.wish})
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +151,7 @@ func (s *Service) Start(context.Context) error {
 // bringUp makes the host, then keeps it in step with the groups.
 func (s *Service) bringUp() {
 	cfg := s.cfg.Overlay
-	cfg.Key, cfg.Known, cfg.Events = s.cfg.Key, s.known, s.overlayEvent
+	cfg.Key, cfg.Known, cfg.Events, cfg.AllowDial = s.cfg.Key, s.known, s.overlayEvent, s.mayDial
 	cfg.Streams = map[string]int{SwarmProtocol: MaxSwarmStreams, AskProtocol: maxAskStreams, DHTProtocol: maxDHTStreams}
 	host, err := overlay.New(s.ctx, cfg)
 	if err != nil {

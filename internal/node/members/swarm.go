@@ -37,7 +37,7 @@ func (s *Service) open(ctx context.Context, id ident.NodeID, protocol string) (*
 	connected := s.here[id]
 	s.mu.Unlock()
 	if !connected {
-		s.host.Learn(id, s.where(ctx, id))
+		s.host.Learn(id, s.vouch(s.where(ctx, id)))
 	}
 	return s.host.Begin(ctx, id, protocol)
 }

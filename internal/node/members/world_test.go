@@ -31,6 +31,7 @@ type node struct {
 
 	mu     sync.Mutex
 	told   []Event
+	tried  []netip.AddrPort        // what it dialled, where a test notes that
 	refuse map[netip.AddrPort]bool // addresses that it neither dials nor answers
 	more   chan struct{}           // closed at each event
 }

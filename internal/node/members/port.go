@@ -1,0 +1,47 @@
+package members
+
+import (
+	"errors"
+	"net/netip"
+
+	"shoal/internal/core/group"
+)
+
+// Nodes say of themselves and of others where they are, and so could have all members of a
+// group knock at anybody's service (security.md T09). Ports below leastPort are dialled only
+// where a ticket, the person, the local network or an earlier connection led there.
+const (
+	leastPort  = 1024
+	maxVouched = 256
+)
+
+var errPrivileged = errors.New("members: a port below 1024 that only other nodes name")
+
+// vouch passes on addresses that are not only what other nodes say: see groups.Where.
+func (s *Service) vouch(addrs []group.Address) []group.Address {
+	for _, a := range addrs {
+		if a.At.Port() >= s.cfg.leastPort {
+			continue
+		}
+		s.mu.Lock()
+		if len(s.vouched) >= maxVouched {
+			clear(s.vouched) // they are vouched for again before they are dialled
+		}
+		s.vouched[a.At] = true
+		s.mu.Unlock()
+	}
+	return addrs
+}
+
+// mayDial is asked at every dial of the overlay's, which also learns addresses by itself.
+func (s *Service) mayDial(at netip.AddrPort) error {
+	if err := s.cfg.Overlay.AllowDial(at); err != nil || at.Port() >= s.cfg.leastPort {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.vouched[at] {
+		return errPrivileged
+	}
+	return nil
+}
