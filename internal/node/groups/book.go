@@ -64,8 +64,11 @@ func (s *Service) learn(id group.ID, notes []note) {
 		if _, in := g.Member(n.node); !in || n.node == s.me {
 			continue
 		}
+		known := len(b.addrs(n.node)) > 0
 		if b.learn(n, now) {
-			s.saveSoon(saveLater)
+			if s.saveSoon(saveLater); !known {
+				s.saveSoon(saveFirst)
+			}
 			if d := s.dials[n.node]; d != nil && !d.busy { // a new address is worth a new try
 				d.due, s.dialAt = now, now
 			}

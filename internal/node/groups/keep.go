@@ -24,6 +24,7 @@ const (
 
 // When what is not urgent is written.
 const (
+	saveFirst = time.Second      // the first address of a member: without it there is no way back
 	saveLater = 30 * time.Second // contacts that changed
 	saveRetry = 10 * time.Second // after a disk failed
 )

@@ -122,6 +122,29 @@ func TestLeftovers(t *testing.T) {
 	})
 }
 
+// Who was killed soon after somebody joined knows where that member is.
+func TestKilledAfterAJoin(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a, b := w.add(0), w.add(1)
+		a.create("home")
+		b.join(a, "home", group.Member)
+		<-time.After(3 * time.Second)
+		asItLies := t.TempDir()
+		if err := os.CopyFS(asItLies, os.DirFS(a.dir)); err != nil {
+			t.Fatal(err)
+		}
+		a.stop()
+		a.dir = asItLies
+		w.separate(a, b)
+		a.start()
+		d, err := a.Show("home")
+		i := slices.IndexFunc(d.Members, func(m Seen) bool { return m.Node == b.id })
+		if err != nil || i < 0 || !slices.Contains(d.Members[i].Addrs, b.addr) {
+			t.Errorf("%+v, %v", d.Members, err)
+		}
+	})
+}
+
 // A node that was killed while it left has left.
 func TestKilledWhileLeaving(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
