@@ -53,6 +53,21 @@ func (h *heard) wait(what string, fits func(api.Event) bool) {
 	}
 }
 
+// missesAll returns when no member is online any more, of which nothing is told.
+func (h *heard) missesAll() {
+	h.t.Helper()
+	tick, late := time.NewTicker(5*time.Millisecond), time.NewTimer(longest)
+	defer tick.Stop()
+	defer late.Stop()
+	for h.Status(h.t.Context()).Online > 0 {
+		select {
+		case <-tick.C:
+		case <-late.C:
+			h.t.Fatal("somebody is still online")
+		}
+	}
+}
+
 // join takes the others into a group of h and compares the codes.
 func (h *heard) join(name string, others ...*heard) string {
 	h.t.Helper()
@@ -170,8 +185,9 @@ func TestPeersAndConnect(t *testing.T) {
 		t.Errorf("status: %+v", st)
 	}
 	stop(t, a.Node)
+	b.missesAll() // the connection ends a moment later here
 	_, err = b.Connect(t.Context(), api.ConnectRequest{Node: a.ID()})
-	if e := api.AsError(err); e.Kind != api.Unreachable || e.Remedy == "" {
+	if api.KindOf(err) != api.Unreachable || api.AsError(err).Remedy == "" {
 		t.Errorf("who is away: %v", err)
 	}
 	p, err := b.Peers(t.Context())
