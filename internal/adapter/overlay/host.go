@@ -274,7 +274,9 @@ func (h *Host) dial(ctx context.Context, id ident.NodeID) (network.Conn, error) 
 	c, err := h.hall.DialPeer(ctx, peerID(id))
 	if err != nil {
 		why := reason(err)
-		h.keepWhy(id, errors.New(why))
+		if ctx.Err() != context.Canceled { // who gave up says nothing about the way
+			h.keepWhy(id, errors.New(why))
+		}
 		return nil, fmt.Errorf("%w: %s", ErrUnreachable, why)
 	}
 	return c, nil

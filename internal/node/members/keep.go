@@ -190,6 +190,7 @@ func (s *Service) stands(id ident.NodeID, here bool) (was bool) {
 	was = s.here[id]
 	if here {
 		s.here[id] = true
+		s.came(id)
 	} else {
 		delete(s.here, id)
 	}

@@ -73,6 +73,7 @@ type Service struct {
 	joining  map[ident.NodeID]int           // inviters, and how many joins are under way with them
 	renewing map[ident.NodeID]chan struct{} // who is being reached anew as a member
 	here     map[ident.NodeID]bool          // connected; the keeper alone writes
+	awaited  map[*awaited]bool              // who is dialled for a stream
 	past     map[ident.NodeID]*past
 	found    map[ident.NodeID]sighting
 	vouched  map[netip.AddrPort]bool // privileged ports that may be dialled
@@ -121,7 +122,7 @@ func Open(cfg Config) (*Service, error) {
 	}
 	s := &Service{cfg: cfg, me: cfg.Key.ID(), up: make(chan struct{}), wake: make(chan struct{}, 1),
 		joining: make(map[ident.NodeID]int), renewing: make(map[ident.NodeID]chan struct{}),
-		here: make(map[ident.NodeID]bool), past: make(map[ident.NodeID]*past), found: make(map[ident.NodeID]sighting),
+		here: make(map[ident.NodeID]bool), awaited: make(map[*awaited]bool), past: make(map[ident.NodeID]*past), found: make(map[ident.NodeID]sighting),
 		vouched: make(map[netip.AddrPort]bool)}
 	s.swarm, s.asks, s.dhts = newListener(s.me.Addr()), newAsks(s), newDHTs(s)
 	s.news.of = make(map[ident.NodeID]*change)

@@ -39,7 +39,13 @@ func (s *Service) open(ctx context.Context, id ident.NodeID, protocol string) (*
 	if !connected {
 		s.host.Learn(id, s.vouch(s.where(ctx, id)))
 	}
-	return s.host.Begin(ctx, id, protocol)
+	dialling, over := s.until(ctx, id, connected)
+	defer over()
+	st, err := s.host.Begin(dialling, id, protocol)
+	if err != nil && dialling.Err() != nil && ctx.Err() == nil { // it came to us first
+		return s.host.Begin(ctx, id, protocol)
+	}
+	return st, err
 }
 
 // listener yields streams that members opened.

@@ -1,0 +1,43 @@
+package members
+
+import (
+	"context"
+
+	"shoal/internal/core/ident"
+)
+
+// awaited is a node that is dialled for a stream. It may come to us before that leads anywhere.
+type awaited struct {
+	id   ident.NodeID
+	came context.CancelFunc
+}
+
+// until is a context that ends when a node is connected that was not; over must be called.
+func (s *Service) until(ctx context.Context, id ident.NodeID, connected bool) (_ context.Context, over func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	if connected {
+		return ctx, cancel
+	}
+	a := &awaited{id, cancel}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.awaited[a] = true
+	if s.here[id] {
+		cancel()
+	}
+	return ctx, func() {
+		cancel()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.awaited, a)
+	}
+}
+
+// came ends what dials a node; under the lock.
+func (s *Service) came(id ident.NodeID) {
+	for a := range s.awaited {
+		if a.id == id {
+			a.came()
+		}
+	}
+}
