@@ -203,6 +203,9 @@ func TestGroupsOffline(t *testing.T) {
 	if _, err := n.NewGroup(t.Context(), api.GroupRequest{Name: "home"}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := n.NewGroup(t.Context(), api.GroupRequest{Name: "home"}); api.KindOf(err) != api.Exists {
+		t.Errorf("the same once more: %v", err)
+	}
 	stop(t, n)
 	n = startNode(t, h, func(o *Options) { o.Offline = true })
 	if list, err := n.Groups(t.Context()); err != nil || len(list) != 1 || list[0].Name != "home" || list[0].Rights != api.RightsAdmin {

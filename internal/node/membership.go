@@ -55,6 +55,16 @@ func (n *Node) NewGroup(_ context.Context, r api.GroupRequest) (api.Group, error
 	if !group.NameFits(r.Name) {
 		return api.Group{}, api.Errorf(api.Invalid, r.Name, "the name of a group has 1 to %d bytes, no control characters, and no blank at its ends", api.MaxGroupName)
 	}
+	had, err := n.groups.List()
+	if err != nil {
+		return api.Group{}, groupProblem(err)
+	}
+	for i := range had {
+		if had[i].Name == r.Name { // the name would not be enough for either from then on
+			return api.Group{}, api.Errorf(api.Exists, r.Name, "this node is in a group of that name already").
+				Try("`shoal group show %s` shows it; else choose another name", had[i].ID.String()[:12])
+		}
+	}
 	s, err := n.groups.Create(r.Name)
 	if err != nil {
 		return api.Group{}, groupProblem(err)

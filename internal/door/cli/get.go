@@ -161,6 +161,9 @@ func (a *app) runGet(ctx context.Context, what string, f getFlags) error {
 		limited, cancel = context.WithTimeoutCause(ctx, f.timeout, errTimeout)
 		defer cancel()
 	}
+	if l, err := api.ParseLink(r.Link); err == nil && l.Name != "" {
+		what = l.Name // says more than the beginning of a link
+	}
 	g := &download{app: a, what: what, began: time.Now()}
 	for range maxNodes {
 		err = a.with(ctx, StartOptions{Quiet: true}, func(ctx context.Context, s *session) error { return g.fetch(ctx, limited, s, r, f.seed) })
@@ -183,6 +186,10 @@ func (g *download) fetch(ctx, limited context.Context, s *session, r api.AddRequ
 	var err error
 	if g.share, err = s.client.Add(limited, r); err != nil {
 		return g.unfinished(limited, s, about(err, g.what))
+	}
+	g.before = g.share.State == api.StateSeeding
+	if len(r.Peers) > 0 && len(g.share.Groups) > 0 {
+		g.notice("peers", "it comes from members alone, so --peer is not used (`shoal connect ADDR` tries the address of a member)")
 	}
 	if err := g.follow(limited, s); err != nil {
 		return g.unfinished(limited, s, err)
@@ -228,8 +235,9 @@ func (g *download) unfinished(ctx context.Context, s *session, err error) error 
 // download is one `get` under way.
 type download struct {
 	*app
-	what  string // as the person named it
-	began time.Time
+	what   string // as the person named it
+	began  time.Time
+	before bool // it was complete when it was asked for
 
 	mu    sync.Mutex
 	share api.Share // as last heard
@@ -337,11 +345,16 @@ func (g *download) nobody() {
 	if len(s.Groups) > 0 {
 		text = "no member who has it is connected; still trying (`shoal peers` tells who is, and why not)"
 	}
+	g.notice("nobody", text)
+}
+
+// notice tells something about the share.
+func (g *download) notice(code, text string) {
 	if g.global.json {
-		g.print(&api.Notice{Head: api.Head{Event: api.EventNotice, InfoHash: s.InfoHash}, Code: "nobody", Text: text})
+		g.print(&api.Notice{Head: api.Head{Event: api.EventNotice, InfoHash: g.share.InfoHash}, Code: code, Text: text})
 		return
 	}
-	g.out.Say("%s: %s", api.Safe(s.Name), text)
+	g.out.Say("%s: %s", api.Safe(g.share.Name), text)
 }
 
 // done prints the result.
@@ -355,6 +368,10 @@ func (g *download) done(d *api.Done) {
 	}
 	g.line("%s", api.Safe(d.Path))
 	text := api.FormatSize(d.Bytes) + " verified"
+	if c := g.share.Completed; g.before && c.Before(g.began.Add(-time.Second)) {
+		g.out.Say("%s before, complete since %s", text, view.Time(c))
+		return
+	}
 	if d.Seconds > 0 && len(d.Peers) > 0 {
 		text += " in " + view.Seconds(d.Seconds) + " (" + api.Rate(float64(d.Bytes)/d.Seconds).String() + ")"
 	}

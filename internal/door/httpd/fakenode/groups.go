@@ -73,6 +73,12 @@ func (n *Node) NewGroup(_ context.Context, r api.GroupRequest) (api.Group, error
 	if strings.TrimSpace(r.Name) != r.Name {
 		return api.Group{}, api.Errorf(api.Invalid, r.Name, "a blank stands at its end")
 	}
+	for _, g := range n.groups {
+		if g.Name == r.Name && g.Name != "twin" { // by joining there may be two
+			return api.Group{}, api.Errorf(api.Exists, r.Name, "this node is in a group of that name already").
+				Try("`shoal group show %s` shows it; else choose another name", g.ID[:12])
+		}
+	}
 	sum := sha256.Sum256(fmt.Append(nil, len(n.groups), r.Name))
 	d := n.addGroup(hex.EncodeToString(sum[:]), r.Name, api.RightsAdmin)
 	if strings.HasPrefix(d.Name, "busy") {
