@@ -51,6 +51,48 @@ func command(p cli.Program, args ...string) (code int, out, errs string) {
 	return code, stdout.String(), stderr.String()
 }
 
+// founding is standard output that founds a group when up says that it is ready.
+type founding struct {
+	bytes.Buffer
+	n *fakenode.Node
+}
+
+func (w *founding) Write(b []byte) (int, error) {
+	if bytes.HasPrefix(b, []byte("ready: ")) {
+		if _, err := w.n.NewGroup(context.Background(), api.GroupRequest{Name: "home"}); err != nil {
+			return 0, err
+		}
+	}
+	return w.Buffer.Write(b)
+}
+
+// hearing is standard error that presses Ctrl-C when it is told of a group.
+type hearing struct {
+	bytes.Buffer
+	signals chan os.Signal
+}
+
+func (w *hearing) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("a member of home")) {
+		w.signals <- os.Interrupt
+	}
+	return w.Buffer.Write(b)
+}
+
+// TestReadyMissesNothing: of what happens in a group once up has said that it is ready, it tells.
+func TestReadyMissesNothing(t *testing.T) {
+	t.Chdir(t.TempDir())
+	n := fakenode.New(new(fakenode.World))
+	stdout, stderr := &founding{n: n}, &hearing{signals: make(chan os.Signal, 2)}
+	late := time.AfterFunc(20*time.Second, func() { stderr.signals <- os.Interrupt })
+	defer late.Stop()
+	code := cli.Main(cli.Env{Program: programOf(func() *fakenode.Node { return n }), Args: []string{"up", "--port", "0", "--api-port", "0", "--home", "home"},
+		Stdin: strings.NewReader(""), Stdout: stdout, Stderr: stderr, Getenv: func(string) string { return "" }, Signals: stderr.signals, Exit: func(int) {}})
+	if code != 0 || !strings.HasPrefix(stderr.String(), "this node is a member of home\n") {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+}
+
 // TestNoNodeOfAShortCommandIsUsed: the node of a command that only looks after the home
 // reaches nobody, so what needs the network waits until that command has ended.
 func TestNoNodeOfAShortCommandIsUsed(t *testing.T) {

@@ -168,7 +168,10 @@ func (s *stage) command(line string) *exec.Cmd {
 	for i, w := range words {
 		words[i] = strings.ReplaceAll(w, "$DIR", s.dir)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithCancel(context.Background())
+	if end, ok := s.t.Deadline(); ok { // what hangs is ended in time to be told of, and nothing else
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-10*time.Second))
+	}
 	s.t.Cleanup(cancel)
 	c := exec.CommandContext(ctx, name, words[1:]...)
 	c.Dir, c.Env = filepath.Join(s.dir, "w"), env

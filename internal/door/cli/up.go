@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -33,13 +34,7 @@ func (a *app) runUp(ctx context.Context, limits api.LimitChange) error {
 	if err != nil {
 		return err
 	}
-	r := n.Ready()
-	if a.global.json {
-		a.print(r)
-	} else {
-		a.line("ready: API %s (token in %s), peers on %s, node %s", r.API, api.Safe(r.Home)+"/api.token", strings.Join(r.Listen, " "), r.NodeID)
-	}
-	stop := a.followGroups(ctx, n)
+	stop := a.followGroups(ctx, n, func() { a.tellReady(n.Ready()) })
 	var failed error
 	select {
 	case <-ctx.Done():
@@ -55,18 +50,30 @@ func (a *app) runUp(ctx context.Context, limits api.LimitChange) error {
 	return failed
 }
 
+// tellReady is the one line that says where the node answers.
+func (a *app) tellReady(r api.Ready) {
+	if a.global.json {
+		a.print(r)
+		return
+	}
+	a.line("ready: API %s (token in %s), peers on %s, node %s", r.API, api.Safe(r.Home)+"/api.token", strings.Join(r.Listen, " "), r.NodeID)
+}
+
 // followGroups tells what happens in groups, above all the codes of who joins, until it is
-// stopped.
-func (a *app) followGroups(ctx context.Context, n Node) (stop func()) {
+// stopped. It calls begun before all that, when it misses nothing any more, and then returns.
+func (a *app) followGroups(ctx context.Context, n Node, begun func()) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
+	begins, done := make(chan struct{}), make(chan struct{})
+	once := sync.OnceFunc(func() { begun(); close(begins) })
 	c := n.Client()
 	go func() {
 		defer close(done)
 		defer c.Close()
+		defer once()
 		// Its end is that of the node, which is told elsewhere.
-		c.Watch(ctx, api.Filter{}, func(e api.Event) error { a.tellGroup(e); return nil })
+		c.Watch(ctx, api.Filter{Begun: func() error { once(); return nil }}, func(e api.Event) error { a.tellGroup(e); return nil })
 	}()
+	<-begins
 	return func() { cancel(); <-done }
 }
 
