@@ -158,8 +158,14 @@ func (m *Magnet) setTopic(topic string) error {
 	return nil
 }
 
-// setSelect takes a list such as 0,2,4,6-8 (BEP 53).
 func (m *Magnet) setSelect(list string) error {
+	ranges, err := ParseRanges(list)
+	m.Select = append(m.Select, ranges...)
+	return err
+}
+
+// ParseRanges reads a list of file indices such as 0,2,4,6-8 (BEP 53).
+func ParseRanges(list string) (ranges []Range, err error) {
 	for part := range strings.SplitSeq(list, ",") {
 		from, to, ok := strings.Cut(part, "-")
 		if !ok {
@@ -168,11 +174,25 @@ func (m *Magnet) setSelect(list string) error {
 		first, ok1 := fileIndex(from)
 		last, ok2 := fileIndex(to)
 		if !ok1 || !ok2 || first > last {
-			return refuse("%.40q in the link does not select files", part)
+			return nil, refuse("%.40q in the link does not select files", part)
 		}
-		m.Select = append(m.Select, Range{first, last})
+		ranges = append(ranges, Range{first, last})
 	}
-	return nil
+	return ranges, nil
+}
+
+// AppendRanges writes what ParseRanges reads.
+func AppendRanges(b []byte, ranges []Range) []byte {
+	for i, r := range ranges {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, int64(r.First), 10)
+		if r.Last > r.First {
+			b = strconv.AppendInt(append(b, '-'), int64(r.Last), 10)
+		}
+	}
+	return b
 }
 
 func fileIndex(s string) (int, bool) {
@@ -259,16 +279,9 @@ func (m Magnet) String() string {
 		b = append(hex.AppendEncode(b, g[:]), '&')
 	}
 	if len(m.Select) > 0 {
-		b = append(b, "so="...)
-		for _, r := range m.Select {
-			b = strconv.AppendInt(b, int64(r.First), 10)
-			if r.Last > r.First {
-				b = strconv.AppendInt(append(b, '-'), int64(r.Last), 10)
-			}
-			b = append(b, ',')
-		}
+		b = AppendRanges(append(b, "so="...), m.Select)
 	}
-	return strings.TrimRight(string(b), "&,") // no value ends with what separates
+	return strings.TrimRight(string(b), "&") // no value ends with what separates
 }
 
 // appendEscaped appends key=value&. All but unreserved characters are escaped, and the few that make addresses

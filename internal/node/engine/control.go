@@ -237,7 +237,6 @@ func (s *Share) spaceAgain() bool {
 // reselect changes which files are wanted.
 func (s *Share) reselect(globs []string) {
 	s.spec.Select, s.row.Select = globs, globs
-	s.spec.Magnet.Select = nil
 	s.wantedBytes = -1
 	content := s.content.Load()
 	if content == nil || s.t.Info() == nil {

@@ -144,6 +144,7 @@ func (e *Engine) Add(spec Spec) (Status, error) {
 	if err := spec.Audience(); err != nil {
 		return Status{}, err
 	}
+	spec.Settle()
 	hash := spec.Magnet.Hash
 	if spec.Meta != nil {
 		hash = spec.Meta.Hash
@@ -241,7 +242,7 @@ func (e *Engine) addAgain(r *entry, spec Spec) (Status, error) {
 		s.applyLimits()
 		s.e.keep(s)
 		if len(spec.Select) > 0 || len(s.spec.Select) > 0 {
-			s.reselect(spec.Select)
+			s.reselect(s.spec.Again(&spec))
 		}
 		s.dialSome()
 		s.publish()

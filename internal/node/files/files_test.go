@@ -66,8 +66,8 @@ func index(t *testing.T, info *metainfo.Info, name string) int {
 
 func TestSelection(t *testing.T) {
 	m, _ := share(t, metainfo.Hybrid)
-	names := func(s Selection) (list []string) {
-		want := s.Wanted(m.Info)
+	names := func(patterns []string) (list []string) {
+		want := Wanted(m.Info, patterns)
 		for f := range m.Info.Files {
 			if !m.Info.Files[f].Pad && (want == nil || want(f)) {
 				list = append(list, m.Info.Files[f].Path[len(m.Info.Files[f].Path)-1])
@@ -75,25 +75,31 @@ func TestSelection(t *testing.T) {
 		}
 		return list
 	}
-	for _, tc := range []struct {
-		sel  Selection
-		want []string
-	}{
-		{Selection{}, []string{"a", "c", "empty", "d"}},
-		{Selection{Globs: []string{"b"}}, []string{"c", "empty"}},
-		{Selection{Globs: []string{"nothing"}}, nil},
-		{Selection{Ranges: []metainfo.Range{{First: 0, Last: 0}, {First: 3, Last: 9}}}, []string{"a", "d"}},
-		{Selection{Globs: []string{"a"}, Ranges: []metainfo.Range{{First: 3, Last: 3}}}, []string{"a"}},
+	numbered := func(first, last string) string {
+		return Numbered([]metainfo.Range{{First: index(t, m.Info, first), Last: index(t, m.Info, last)}})
+	}
+	for _, tc := range []struct{ patterns, want []string }{
+		{nil, []string{"a", "c", "empty", "d"}},
+		{[]string{"b"}, []string{"c", "empty"}},
+		{[]string{"nothing"}, nil},
+		{[]string{numbered("a", "a")}, []string{"a"}},
+		{[]string{numbered("c", "d")}, []string{"c", "empty", "d"}},
+		{[]string{numbered("a", "a"), "b"}, []string{"a", "c", "empty"}},
+		{[]string{Numbered([]metainfo.Range{{First: len(m.Info.Files), Last: 399_999}})}, nil},
+		{[]string{"/so=", "/so=x", "/so=2-1"}, nil},
 	} {
-		got := names(tc.sel)
+		got := names(tc.patterns)
 		if !slices.Equal(got, tc.want) {
-			t.Errorf("%+v wants %q, not %q", tc.sel, got, tc.want)
+			t.Errorf("%q wants %q, not %q", tc.patterns, got, tc.want)
 		}
-		if any := Any(m.Info, tc.sel.Wanted(m.Info)); any != (len(got) > 0) {
-			t.Errorf("%+v: Any is %t", tc.sel, any)
+		if any := Any(m.Info, Wanted(m.Info, tc.patterns)); any != (len(got) > 0) {
+			t.Errorf("%q: Any is %t", tc.patterns, any)
 		}
 	}
-	only := Selection{Globs: []string{"c"}}.Wanted(m.Info)
+	if index(t, m.Info, "d") == 3 {
+		t.Error("no padding before d")
+	}
+	only := Wanted(m.Info, []string{"c"})
 	if n := Bytes(m.Info, only); n != 2*pieceLen+pieceLen/2 {
 		t.Errorf("%d bytes wanted", n)
 	}

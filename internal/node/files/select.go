@@ -7,32 +7,35 @@ import (
 	"shoal/internal/core/metainfo"
 )
 
-// Selection says which files of a share are wanted. The zero value wants all.
-type Selection struct {
-	Globs  []string         // see Matches
-	Ranges []metainfo.Range // of a link (BEP 53), by index among the files that are no padding; globs go before
+// numbered begins a pattern that names files by their numbers. No file's path begins so.
+const numbered = "/so="
+
+// Numbered is the pattern for the files that a link names (BEP 53): by their place in the
+// description's list, which counts padding too.
+func Numbered(ranges []metainfo.Range) string {
+	return string(metainfo.AppendRanges([]byte(numbered), ranges))
 }
 
-// Wanted is the predicate that a Selection describes, by index of the file; nil when
-// every file is wanted.
-func (s Selection) Wanted(info *metainfo.Info) func(int) bool {
-	if len(s.Globs) == 0 && len(s.Ranges) == 0 {
+// Wanted is the predicate that patterns describe, by index of the file; nil when every file
+// is wanted, as without any. See Matches and Numbered.
+func Wanted(info *metainfo.Info, patterns []string) func(int) bool {
+	if len(patterns) == 0 {
 		return nil
 	}
 	want := make([]bool, len(info.Files))
-	index := 0
-	for f := range info.Files {
-		name := strings.Join(info.Files[f].Path, "/")
-		for _, g := range s.Globs {
-			want[f] = want[f] || Matches(g, name)
-		}
-		if info.Files[f].Pad {
+	for _, g := range patterns {
+		if list, ok := strings.CutPrefix(g, numbered); ok {
+			ranges, _ := metainfo.ParseRanges(list) // what is no list names nothing
+			for _, r := range ranges {
+				for f := r.First; f <= min(r.Last, len(want)-1); f++ {
+					want[f] = want[f] || !info.Files[f].Pad
+				}
+			}
 			continue
 		}
-		for _, r := range s.Ranges {
-			want[f] = want[f] || len(s.Globs) == 0 && r.First <= index && index <= r.Last
+		for f := range info.Files {
+			want[f] = want[f] || Matches(g, strings.Join(info.Files[f].Path, "/"))
 		}
-		index++
 	}
 	return func(f int) bool { return want[f] }
 }

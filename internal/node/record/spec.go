@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"slices"
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/group"
@@ -17,7 +18,7 @@ type Spec struct {
 	Base       string        // its name there when it is not the metainfo's
 	InPlace    bool          // originals: never written, never deleted
 	Resume     *store.Resume // what hashing found just now; nil: what the catalog has
-	Select     []string      // glob patterns of the wanted files; none: all
+	Select     []string      // patterns of the wanted files (files.Wanted); none: all
 	Peers      []string      // host:port to try first
 	Sequential bool
 	Paused     bool
@@ -51,5 +52,28 @@ func (s *Spec) Filter(info *metainfo.Info) func(int) bool {
 	if s.InPlace {
 		return nil
 	}
-	return files.Selection{Globs: s.Select, Ranges: s.Magnet.Select}.Wanted(info)
+	return files.Wanted(info, s.Select)
+}
+
+// Settle has the files that the link names selected (BEP 53), unless a person selects others.
+func (s *Spec) Settle() {
+	if len(s.Select) > 0 {
+		s.Magnet.Select = nil
+	} else if len(s.Magnet.Select) > 0 {
+		s.Select = []string{files.Numbered(s.Magnet.Select)}
+	}
+}
+
+// Again is what a share selects that is added again: what is said now, but what a link names
+// comes to what was selected before (BEP 53).
+func (s *Spec) Again(now *Spec) []string {
+	switch {
+	case len(now.Magnet.Select) == 0:
+		return now.Select
+	case len(s.Select) == 0:
+		return nil // all are
+	case slices.Contains(s.Select, now.Select[0]):
+		return s.Select
+	}
+	return slices.Concat(s.Select, now.Select)
 }

@@ -47,7 +47,7 @@ type Row struct {
 	Wasted     int64     `json:"wasted,omitempty"`
 	UpLimit    int64     `json:"up_limit,omitempty"` // bytes a second, 0 for none
 	DownLimit  int64     `json:"down_limit,omitempty"`
-	Select     []string  `json:"select,omitempty"` // globs; empty for everything
+	Select     []string  `json:"select,omitempty"` // patterns (node/files); empty for everything
 	Peers      []string  `json:"peers,omitempty"`  // addresses given by hand
 	Groups     []string  `json:"groups,omitempty"` // whose members may know of it, ids in hex; empty for all
 	// What is shown of a share whose metainfo is not in memory.
