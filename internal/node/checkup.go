@@ -2,13 +2,17 @@ package node
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 
 	"shoal/internal/door/api"
 	"shoal/internal/node/doctor"
+	"shoal/internal/node/engine"
 	"shoal/internal/node/oneport"
 )
 
@@ -123,6 +127,23 @@ func (n *Node) lookAround(f *doctor.Facts) {
 		f.IPv6.Listening = f.IPv6.Listening || at.Addr().Is6()
 	}
 	f.Shares = n.Health(context.Background()).Reasons
+	f.Changed = n.changed()
+}
+
+// changed has a line for each complete share whose files are not what they were. Of one that is
+// parked nobody has looked since.
+func (n *Node) changed() (list []string) {
+	for _, st := range n.engine.List() {
+		if st.State != engine.Seeding {
+			continue
+		}
+		if st.Done < st.Wanted {
+			list = append(list, api.Safe(st.Name)+": files were changed or removed")
+		} else if _, err := os.Lstat(st.Path); errors.Is(err, fs.ErrNotExist) {
+			list = append(list, api.Safe(st.Name)+": nothing lies at "+api.Safe(st.Path)+" any more")
+		}
+	}
+	return list
 }
 
 // signedLast is the latest time that a member of a group has signed, by its clock.

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"shoal/internal/adapter/store"
 	"shoal/internal/core/metainfo"
@@ -23,7 +24,7 @@ func Problem(err error) error {
 	}
 	var bad *metainfo.Error
 	if errors.As(err, &bad) {
-		return &api.Error{Kind: api.BadData, Reason: err.Error(), Cause: err}
+		return &api.Error{Kind: api.BadData, Reason: strings.TrimPrefix(err.Error(), "metainfo: "), Cause: err}
 	}
 	for _, k := range kinds {
 		if !errors.Is(err, k.is) {

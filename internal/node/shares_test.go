@@ -57,3 +57,33 @@ func TestTooManyFilesForALink(t *testing.T) {
 		}
 	}
 }
+
+// TestOriginalsGone: the doctor names a share whose files are not there any more.
+func TestOriginalsGone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "own.txt")
+	if err := os.WriteFile(path, []byte("content"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	n := startNode(t, openHome(t), nil)
+	if _, err := n.Create(t.Context(), api.CreateRequest{Path: path}, func(api.Progress) {}); err != nil {
+		t.Fatal(err)
+	}
+	if f := verdicts(t, n)["shares"]; f.Verdict != api.VerdictOK {
+		t.Errorf("%+v", f)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if f := verdicts(t, n)["shares"]; f.Verdict != api.VerdictWarn || !strings.HasPrefix(f.What, "own.txt: ") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestNothingToShare: what cannot be shared is said in words for people.
+func TestNothingToShare(t *testing.T) {
+	n := startNode(t, openHome(t), nil)
+	_, err := n.Create(t.Context(), api.CreateRequest{Path: t.TempDir()}, func(api.Progress) {})
+	if e := api.AsError(err); api.KindOf(err) != api.BadData || !strings.HasPrefix(e.Reason, "it holds no data") {
+		t.Errorf("%v", err)
+	}
+}

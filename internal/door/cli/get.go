@@ -368,7 +368,7 @@ func (g *download) done(d *api.Done) {
 	}
 	g.line("%s", api.Safe(d.Path))
 	text := api.FormatSize(d.Bytes) + " verified"
-	if c := g.share.Completed; g.before && c.Before(g.began.Add(-time.Second)) {
+	if c := g.share.Completed; g.before && c.Before(g.began) {
 		g.out.Say("%s before, complete since %s", text, view.Time(c))
 		return
 	}

@@ -38,6 +38,7 @@ type Facts struct {
 	Members Members
 	Relays  Relays
 	Shares  []string // one line for each share that failed
+	Changed []string // one line for each share whose files are not what they were
 }
 
 // Key is the file of the node's key.
@@ -263,12 +264,19 @@ func files(f *Facts) api.Finding {
 }
 
 func shares(f *Facts) api.Finding {
-	if len(f.Shares) == 0 {
-		return ok("none has failed")
+	switch {
+	case len(f.Shares) > 0:
+		return bad(first(f.Shares), "it is neither fetched nor offered until that is mended", "mend it, then run shoal resume with its name; shoal ls lists those that failed")
+	case len(f.Changed) > 0:
+		return warn(first(f.Changed), "what is missing is not offered to others", "put it back and run shoal verify, or forget the share with shoal rm")
 	}
-	what := f.Shares[0]
-	if n := len(f.Shares); n > 1 {
-		what += fmt.Sprintf(" (and %d more)", n-1)
+	return ok("none has failed")
+}
+
+// first is the first of some, and how many there are beside.
+func first(list []string) string {
+	if n := len(list); n > 1 {
+		return fmt.Sprintf("%s (and %d more)", list[0], n-1)
 	}
-	return bad(what, "it is neither fetched nor offered until that is mended", "mend it, then run shoal resume with its name; shoal ls lists those that failed")
+	return list[0]
 }

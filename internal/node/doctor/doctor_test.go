@@ -160,6 +160,7 @@ func TestEachVerdict(t *testing.T) {
 		{"relays", left, "no member is connected", func(f *Facts) { closed(f); f.Members.Online = 0 }},
 		{"shares", okay, "none", func(f *Facts) {}},
 		{"shares", bad, "a: no space (and 1 more)", func(f *Facts) { f.Shares = []string{"a: no space", "b: gone"} }},
+		{"shares", warned, "a: gone", func(f *Facts) { f.Changed = []string{"a: gone"} }},
 		{"shares", left, "no node", func(f *Facts) { f.Failed = api.Errorf(api.Internal, "", "x") }},
 	} {
 		f := healthy()

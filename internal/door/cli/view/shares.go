@@ -40,14 +40,16 @@ func shareTable(list []api.Share) *term.Table {
 	return t
 }
 
-// State is the state in a word. Originals that lack pieces are never fetched: they were
-// changed or removed.
+// State is the state in a word. Originals that lack pieces are never fetched, nor is by itself
+// what was complete: somebody changed or removed them.
 func State(s api.Share) string {
-	if s.Origin == api.OriginShare && s.State == api.StateDownloading {
-		return "changed"
+	if s.Origin == api.OriginShare && s.State == api.StateDownloading || s.State == api.StateSeeding && s.BytesDone < s.BytesWanted {
+		return changed
 	}
 	return string(s.State)
 }
+
+const changed = "changed"
 
 func sizeOf(s api.Share) string {
 	if s.State == api.StateMetadata || s.Pieces == 0 && s.Bytes == 0 {
@@ -134,8 +136,13 @@ func (p Page) Detail(d api.Detail) {
 		t.Add("for", Audience(d.Groups))
 	}
 	state := State(d.Share)
-	if d.Problem != "" {
+	switch {
+	case d.Problem != "":
 		state += ": " + api.Safe(d.Problem)
+	case state == changed && d.Origin == api.OriginShare:
+		state += ": files were changed or removed; put them back, and `shoal verify` looks again"
+	case state == changed:
+		state += ": files were changed or removed; `shoal get` fetches them again"
 	}
 	t.Add("state", state)
 	t.Add("done", fmt.Sprintf("%s of %s, %d of %s", api.FormatSize(d.BytesDone), sizeOf(d.Share), d.PiecesDone, term.Count(d.Pieces, "piece")))

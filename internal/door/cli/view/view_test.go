@@ -1,6 +1,7 @@
 package view
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -111,8 +112,10 @@ func TestState(t *testing.T) {
 		"downloading": {Origin: api.OriginGet, State: api.StateDownloading},
 		"changed":     {Origin: api.OriginShare, State: api.StateDownloading},
 		"seeding":     {Origin: api.OriginShare, State: api.StateSeeding},
+		"changed ":    {Origin: api.OriginShare, State: api.StateSeeding, BytesDone: 1, BytesWanted: 2},
+		"changed  ":   {Origin: api.OriginGet, State: api.StateSeeding, BytesDone: 1, BytesWanted: 2},
 	} {
-		if got := State(s); got != want {
+		if got := State(s); got != strings.TrimSpace(want) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
