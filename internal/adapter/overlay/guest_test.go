@@ -3,8 +3,58 @@ package overlay
 import (
 	"io"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
 )
+
+// lingering is a connection of a guest that takes its time to close.
+type lingering struct {
+	network.Conn
+	closing int
+}
+
+func (l *lingering) Close() error   { l.closing++; return nil }
+func (l *lingering) IsClosed() bool { return false }
+func (l *lingering) Stat() network.ConnStats {
+	return network.ConnStats{Stats: network.Stats{Direction: network.DirInbound}}
+}
+func (l *lingering) GetStreams() []network.Stream { return nil }
+
+// TestGuestsLeaveOnce: who makes room for another makes room for one, though it is slow to go.
+func TestGuestsLeaveOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newHall(nil)
+		var all []*lingering
+		take := func() bool {
+			c := new(lingering)
+			all = append(all, c)
+			ok := n.take(c)
+			synctest.Wait()
+			<-time.After(time.Millisecond)
+			return ok
+		}
+		for range MaxGuests {
+			take()
+		}
+		<-time.After(guestIdle)
+		for i := range MaxGuests {
+			if !take() {
+				t.Fatalf("%d took no place", i)
+			}
+		}
+		for i, c := range all {
+			if (c.closing == 1) != (i < MaxGuests) || c.closing > 1 {
+				t.Errorf("guest %d was asked to leave %d times", i, c.closing)
+			}
+		}
+		if take() {
+			t.Error("one too many, and nobody there had had its time")
+		}
+		<-time.After(2 * guestTime)
+	})
+}
 
 // TestGuestsMakeRoom: guests who say nothing keep nobody out for long, and those who keep
 // talking not for ever.

@@ -47,7 +47,7 @@ type hall struct {
 type guest struct {
 	since   time.Time
 	streams int
-	ended   time.Time
+	ended   time.Time // or is about to
 }
 
 // yields tells whether a guest makes room for another: who means it opens a stream at once,
@@ -176,14 +176,14 @@ func (n *hall) take(c network.Conn) bool {
 	var oldest network.Conn
 	for other, g := range n.guests {
 		switch {
-		case !other.IsClosed():
+		case !other.IsClosed() && g.ended.IsZero():
 			standing++
 			if g.yields(other, now) && (oldest == nil || g.since.Before(n.guests[oldest].since)) {
 				oldest = other
 			}
 		case g.ended.IsZero():
 			g.ended = now
-		case now.Sub(g.ended) > guestTime:
+		case other.IsClosed() && now.Sub(g.ended) > guestTime:
 			delete(n.guests, other)
 		}
 	}
@@ -191,7 +191,8 @@ func (n *hall) take(c network.Conn) bool {
 		return false
 	}
 	if standing >= MaxGuests {
-		go oldest.Close() // its end is told, and asks whether it was a guest
+		n.guests[oldest].ended = now // it makes room once
+		go oldest.Close()            // its end is told, and asks whether it was a guest
 	}
 	n.guests[c] = &guest{since: now}
 	time.AfterFunc(guestTime, func() { c.Close() })

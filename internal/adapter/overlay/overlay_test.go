@@ -659,6 +659,7 @@ func TestSecondConnection(t *testing.T) {
 	dead, alive := a.open(b), a.open(c)
 	say(t, dead, "hello")
 	say(t, alive, "hello")
+	a.measured(b) // an answer that is on its way would speak for the dead
 	cut()
 	b.Drop(a.ID())
 	b.connect(a)
@@ -668,6 +669,23 @@ func TestSecondConnection(t *testing.T) {
 	}
 	say(t, alive, "still there")
 	say(t, a.open(b), "by the other")
+}
+
+// measured waits until no ping of a connection to another is under way.
+func (n *node) measured(o *node) {
+	n.t.Helper()
+	for until := time.Now().Add(patience); ; runtime.Gosched() {
+		n.Host.mu.Lock()
+		c := n.peers[o.ID()]
+		done := c.rtt.Load() > 0 && !c.pinging
+		n.Host.mu.Unlock()
+		if done {
+			return
+		}
+		if time.Now().After(until) {
+			n.t.Fatal("no round trip is known")
+		}
+	}
 }
 
 // suspects has a node look whether its connections to another live.
