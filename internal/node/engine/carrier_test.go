@@ -203,7 +203,8 @@ func TestOnline(t *testing.T) {
 }
 
 // TestPort (BEP 5): peers of public shares are told of our DHT node, and name theirs, once;
-// those of private ones do not hear of it.
+// those of private ones do not hear of it. What the share has is told before (BEP 3: a bitfield
+// is only ever sent as the first message).
 func TestPort(t *testing.T) {
 	for _, private := range []bool{false, true} {
 		x := make1(t, testPiece, store.CreateOptions{Version: metainfo.V2, Private: private})
@@ -220,6 +221,9 @@ func TestPort(t *testing.T) {
 			}
 			p.send(wire.PortMsg{Port: 999}.Append(wire.PortMsg{Port: 998}.Append(nil)))
 			go func() { <-time.After(10 * time.Second); p.nc.Close() }()
+			if first, _, _ := p.next(wire.Port, wire.HaveAll); first != wire.HaveAll {
+				t.Errorf("private=%t: message %d comes before what the share has", private, first)
+			}
 			_, body, told := p.next(wire.Port)
 			if m, err := wire.ParsePort(body); told == private || told && (err != nil || m.Port != 4242) {
 				t.Errorf("private=%t: told %x, %v", private, body, err)

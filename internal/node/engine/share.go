@@ -358,7 +358,7 @@ func (s *Share) connUp(c *conn) {
 		s.sendExtHandshake(c)
 	}
 	if c.Theirs.Has(wire.CapDHT) && s.caps() != 0 && !c.Overlay() {
-		c.Out = wire.PortMsg{Port: s.e.cfg.DHTPort}.Append(c.Out)
+		c.DHTPort = s.e.cfg.DHTPort
 	}
 	var flags uint8
 	if c.Fast() {

@@ -54,6 +54,7 @@ type Conn struct {
 
 	Out      []byte  // messages gathered by the owner
 	Sends    []Block // blocks to be sent behind them
+	DHTPort  uint16  // told behind what is gathered first: a bitfield is the first message (BEP 3); 0: not told
 	LastSent time.Time
 
 	// What the owner learns of the peer, and told it.

@@ -31,6 +31,10 @@ type writer struct {
 // Flush hands what the owner has gathered to the writer. It reports false when the peer
 // has not read for so long that too much waits.
 func (c *Conn) Flush() bool {
+	if c.DHTPort != 0 {
+		c.Out = wire.PortMsg{Port: c.DHTPort}.Append(c.Out)
+		c.DHTPort = 0
+	}
 	if len(c.Out) == 0 && len(c.Sends) == 0 {
 		return true
 	}
