@@ -23,6 +23,7 @@ const (
 	triedAt    = 4                // of those at a time
 	maxFound   = 1024             // nodes that the local network told of
 	foundAgain = 30 * time.Second // after which the same address is news again
+	foundMost  = 10 * time.Minute // to which that grows
 	foundTime  = 10 * time.Second // for a dial there
 	minSuffix  = 4
 )
@@ -50,8 +51,28 @@ type Group struct {
 
 // sighting is where the local network last told that a node is.
 type sighting struct {
-	at   netip.AddrPort
-	when time.Time
+	at    netip.AddrPort
+	when  time.Time
+	tries int // in vain at that address, one after the other
+}
+
+// again is the next sighting of a node, and whether it is news: at another address, or after a
+// pause, which grows while it is not connected, for it may not take us in.
+func (w sighting) again(at netip.AddrPort, now time.Time, connected bool) (sighting, bool) {
+	next := sighting{at: at, when: now}
+	if w.at != at {
+		return next, true
+	}
+	if connected {
+		w.tries = 0
+	}
+	if now.Sub(w.when) <= min(foundAgain<<min(w.tries, 16), foundMost) {
+		return w, false
+	}
+	if !connected {
+		next.tries = w.tries + 1
+	}
+	return next, true
 }
 
 // Peers lists the members: first those that are connected, by NodeID; then the others, with
@@ -245,14 +266,11 @@ func (s *Service) Found(id ident.NodeID, at netip.AddrPort) {
 	}
 	now := time.Now()
 	s.mu.Lock()
-	was := s.found[id]
-	news := was.at != at || now.Sub(was.when) > foundAgain
-	if news {
-		if len(s.found) >= maxFound {
-			clear(s.found)
-		}
-		s.found[id] = sighting{at, now}
+	next, news := s.found[id].again(at, now, s.here[id])
+	if news && len(s.found) >= maxFound {
+		clear(s.found)
 	}
+	s.found[id] = next
 	s.mu.Unlock()
 	if news {
 		s.spawn(func() {
