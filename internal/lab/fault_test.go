@@ -160,9 +160,12 @@ func TestSuspended(t *testing.T) {
 		must(t, p.Signal(syscall.SIGCONT))
 		j.goesOn(ctx, "a node is awake again")
 	}
-	// With a second source the transfer does not even wait for the one that sleeps.
+	// With a second source the transfer does not even wait for the one that sleeps. Until that
+	// one has all of it, however long it takes, the transfer is not to end.
+	j.right.ok(ctx, "limit", j.s.InfoHash, "--down", "100K")
 	j.member.start("get", j.s.Link, "-o", t.TempDir())
 	j.member.until(ctx, j.s.InfoHash, "all of it", func(v share) bool { return v.Wanted > 0 && v.Done == v.Wanted })
+	j.right.ok(ctx, "limit", j.s.InfoHash, "--down", "unlimited")
 	j.moves(ctx)
 	must(t, j.leftUp.Signal(syscall.SIGSTOP))
 	j.goesOn(ctx, "one of two sources sleeps")
