@@ -12,20 +12,15 @@ type awaited struct {
 	came context.CancelFunc
 }
 
-// until is a context that ends when a node is connected that was not; over must be called.
-func (s *Service) until(ctx context.Context, id ident.NodeID, connected bool) (_ context.Context, over func()) {
+// until is a context that ends when a node is connected anew; over must be called. It tells
+// whether the node is connected now, as far as is known: its end may not have been heard of yet.
+func (s *Service) until(ctx context.Context, id ident.NodeID) (_ context.Context, connected bool, over func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	if connected {
-		return ctx, cancel
-	}
 	a := &awaited{id, cancel}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.awaited[a] = true
-	if s.here[id] {
-		cancel()
-	}
-	return ctx, func() {
+	return ctx, s.here[id], func() {
 		cancel()
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -61,38 +62,70 @@ func TestTicket(t *testing.T) {
 // carriers are the ways between two members a and b of a group; r relays where it must.
 var carriers = []string{overlay.TCP, overlay.QUIC, overlay.Relay}
 
-// over makes two members that reach each other by one carrier alone; a founded the group.
+// over makes two members that reach each other by one carrier alone; a founded the group, or r.
 func over(t *testing.T, carrier string) (a, b *node, g group.ID) {
 	t.Helper()
-	if carrier != overlay.Relay {
-		a = start(t, 1, nil)
-		b = start(t, 2, func(c *Config) {
-			if carrier == overlay.QUIC {
-				c.Overlay.TCP = nil
-			}
-		})
-		if carrier == overlay.QUIC { // so that neither comes to the other by TCP
-			a.sub = func(c *Config) { c.Overlay.TCP = nil }
-			a.Close()
-			a.begin()
-		}
-		g = a.found("home")
-		a.invites("home", b)
+	if carrier == overlay.Relay {
+		r, a, b, g := relayed(t)
+		noGuest(t, r, a, b, g)
 		return a, b, g
 	}
-	r := start(t, 3, func(c *Config) { c.Overlay.RelayBytes, c.Overlay.Guests = 1<<30, 2 })
+	a = start(t, 1, nil)
+	b = start(t, 2, func(c *Config) {
+		if carrier == overlay.QUIC {
+			c.Overlay.TCP = nil
+		}
+	})
+	if carrier == overlay.QUIC { // so that neither comes to the other by TCP
+		a.sub = func(c *Config) { c.Overlay.TCP = nil }
+		a.Close()
+		a.begin()
+	}
+	g = a.found("home")
+	a.invites("home", b)
+	return a, b, g
+}
+
+// relayed makes two members a and b that reach each other through r, who founded the group. To r
+// b is a guest still, or again.
+func relayed(t *testing.T) (r, a, b *node, g group.ID) {
+	t.Helper()
+	r = start(t, 3, func(c *Config) { c.Overlay.RelayBytes, c.Overlay.Guests = 1<<30, 2 })
 	a = start(t, 1, func(c *Config) { c.Overlay.UsePlaces = true })
 	b = start(t, 2, nil)
-	for _, p := range [][2]*node{{a, b}, {b, a}} {
-		p[0].mu.Lock()
-		p[0].refuse[p[1].at] = true
-		p[0].mu.Unlock()
-	}
+	refuse(a, b, true)
 	g = r.found("home")
 	r.invites("home", a)
 	within(t, patience, "a place at the relay", func() bool { return len(a.Host().Reach().Relays) == 1 })
 	a.invites("home", b)
-	return a, b, g
+	return r, a, b, g
+}
+
+// refuse lets neither of two dial the other, or both again.
+func refuse(a, b *node, yes bool) {
+	for _, p := range [][2]*node{{a, b}, {b, a}} {
+		p[0].mu.Lock()
+		p[0].refuse[p[1].at] = yes
+		p[0].mu.Unlock()
+	}
+}
+
+// noGuest has b come anew to the relay, and through it to a, when the relay knows it for a member:
+// at some moment after that the relay ends what it carries for b as a guest.
+func noGuest(t *testing.T, r, a, b *node, g group.ID) {
+	t.Helper()
+	within(t, patience, "the relay knows it", func() bool { return r.Member(g, b.id().Addr().Addr()) })
+	refuse(b, r, true)
+	within(t, patience, "it is gone", func() bool {
+		b.Host().Drop(a.id())
+		b.Host().Drop(r.id())
+		return !slices.Contains(a.connected(), b.id()) && !slices.Contains(r.connected(), b.id())
+	})
+	refuse(b, r, false)
+	within(t, patience, "it is back", func() bool {
+		_, err := b.Connect(soon(t), a.id().String(), "")
+		return err == nil
+	})
 }
 
 // Who is removed loses its sessions at once, and comes to no new one: on every carrier, and
@@ -322,7 +355,7 @@ func TestDirect(t *testing.T) {
 // A node that was let in while it was reached through nobody's relay gets rid of its
 // connection as a guest at both, and is a member to the relay soon.
 func TestGuestBecomesMember(t *testing.T) {
-	a, b, _ := over(t, overlay.Relay)
+	_, a, b, _ := relayed(t)
 	a.echo()
 	began := time.Now()
 	big := make([]byte, 1<<20) // more than a guest may send
@@ -353,13 +386,6 @@ func TestNothingLeaks(t *testing.T) {
 	a.invites("home", b)
 	a.echo()
 	a.sees(Connected, b)
-	mayDial := func(yes bool) {
-		for _, p := range [][2]*node{{a, b}, {b, a}} {
-			p[0].mu.Lock()
-			p[0].refuse[p[1].at] = !yes
-			p[0].mu.Unlock()
-		}
-	}
 	round := func() {
 		within(t, patience, "a way there", func() bool {
 			_, err := b.Connect(soon(t), a.id().String(), a.at.String())
@@ -379,14 +405,14 @@ func TestNothingLeaks(t *testing.T) {
 	for range 5 {
 		round()
 	}
-	mayDial(false)
+	refuse(a, b, true)
 	within(t, patience, "nobody is connected", apart)
 	before := runtime.NumGoroutine()
-	mayDial(true)
+	refuse(a, b, false)
 	for range 50 {
 		round()
 	}
-	mayDial(false)
+	refuse(a, b, true)
 	within(t, patience, "as many goroutines as before", func() bool { return apart() && runtime.NumGoroutine() <= before+3 })
 }
 

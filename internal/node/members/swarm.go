@@ -33,14 +33,11 @@ func (s *Service) open(ctx context.Context, id ident.NodeID, protocol string) (*
 		return nil, err
 	}
 	s.renewed(ctx, id)
-	s.mu.Lock()
-	connected := s.here[id]
-	s.mu.Unlock()
-	if !connected {
-		s.host.Learn(id, s.vouch(s.where(ctx, id)))
-	}
-	dialling, over := s.until(ctx, id, connected)
+	dialling, connected, over := s.until(ctx, id)
 	defer over()
+	if !connected {
+		s.host.Learn(id, s.vouch(s.where(dialling, id)))
+	}
 	st, err := s.host.Begin(dialling, id, protocol)
 	if err != nil && dialling.Err() != nil && ctx.Err() == nil { // it came to us first
 		return s.host.Begin(ctx, id, protocol)
