@@ -215,6 +215,32 @@ func TestKilledAfterPublishing(t *testing.T) {
 	}
 }
 
+// TestRemovedHalfWay: who removes what is not complete is told what of it stays.
+func TestRemovedHalfWay(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "half.bin")
+	randomFile(t, file, 8<<20)
+	source, here := newReal(t), newReal(t)
+	var made api.Created
+	seed := source.start("--port", "0", "share", file)
+	seed.first(&made)
+	dir := t.TempDir()
+	get := here.start("get", made.Link, "-o", dir, "--peer", source.addr(), "--port", "0", "--down-limit", "1MB")
+	var p api.ProgressEvent
+	get.until(api.EventProgress, &p, func() bool { return p.Bytes > 0 })
+	if code := get.stop(os.Interrupt); code != api.ExitInterrupted {
+		t.Errorf("exit %d: %s", code, get.err.String())
+	}
+	var gone api.Removed
+	here.start("rm", "half.bin").first(&gone)
+	if _, err := os.Stat(filepath.Join(dir, "half.bin.part")); err != nil || gone.Left < p.Bytes || gone.Left >= made.Bytes {
+		t.Errorf("%d bytes left, %d had come: %v", gone.Left, p.Bytes, err)
+	}
+	if code := seed.stop(os.Interrupt); code != 0 {
+		t.Errorf("share ended with %d: %s", code, seed.err.String())
+	}
+}
+
 // TestNohup: a node that was told to outlive its terminal does; any other ends with it.
 func TestNohup(t *testing.T) {
 	t.Parallel()

@@ -2,12 +2,16 @@ package demo
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"shoal/internal/door/api"
 )
 
 // source is what is shared.
@@ -22,6 +26,9 @@ func (d *demo) source(ctx context.Context) (source, error) {
 		abs, err := filepath.Abs(d.Path)
 		if err == nil {
 			_, err = os.Stat(abs)
+		}
+		if at := (*fs.PathError)(nil); errors.As(err, &at) {
+			err = api.Errorf(api.Path, d.Path, "%w", at.Err)
 		}
 		return source{path: abs}, err
 	}

@@ -37,6 +37,7 @@ func (n *Node) Change(_ context.Context, id string, c api.ShareChange) (api.Shar
 
 // Remove implements httpd.Control.
 func (n *Node) Remove(_ context.Context, id string, data bool) (api.Removed, error) {
+	had, _ := n.engine.Status(id) // an error: there is nothing to remove
 	st, kept, err := n.engine.Remove(id, data)
 	if err != nil {
 		return api.Removed{}, Problem(err)
@@ -45,7 +46,11 @@ func (n *Node) Remove(_ context.Context, id string, data bool) (api.Removed, err
 		n.bus.Publish(&api.Notice{Head: api.Head{Event: api.EventNotice, InfoHash: st.ID, Time: time.Now()}, Code: "kept",
 			Text: "these files were not written by this node, or were changed since, and stay: " + strings.Join(kept, ", ")})
 	}
-	return api.Removed{InfoHash: st.ID, Name: st.Name, Path: st.Path, Data: data}, nil
+	r := api.Removed{InfoHash: st.ID, Name: st.Name, Path: st.Path, Data: data}
+	if !data && !st.InPlace && !st.Complete {
+		r.Left = had.Done
+	}
+	return r, nil
 }
 
 // Verify implements httpd.Control.

@@ -110,4 +110,5 @@ type Removed struct {
 	Name     string `json:"name"`
 	Path     string `json:"path"`
 	Data     bool   `json:"data" doc:"its files were deleted"`
+	Left     int64  `json:"left,omitempty" doc:"bytes that had come of a share that is not complete and stay, in files that end in .part"`
 }

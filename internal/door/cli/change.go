@@ -63,8 +63,11 @@ func (a *app) rm() *cobra.Command {
 			return nil
 		}
 		what := "removed " + api.Safe(r.Name) + "; nothing at " + api.Safe(r.Path) + " is deleted"
-		if r.Data {
+		switch {
+		case r.Data:
 			what = "removed " + api.Safe(r.Name) + " and its files at " + api.Safe(r.Path)
+		case r.Left > 0:
+			what = "removed " + api.Safe(r.Name) + "; the " + api.FormatSize(r.Left) + " that had come stay at " + api.Safe(r.Path) + ", in files that end in .part"
 		}
 		a.line("%s", what)
 		return nil

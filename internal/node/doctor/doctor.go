@@ -268,7 +268,7 @@ func shares(f *Facts) api.Finding {
 	case len(f.Shares) > 0:
 		return bad(first(f.Shares), "it is neither fetched nor offered until that is mended", "mend it, then run shoal resume with its name; shoal ls lists those that failed")
 	case len(f.Changed) > 0:
-		return warn(first(f.Changed), "what is missing is not offered to others", "put it back and run shoal verify, or forget the share with shoal rm")
+		return warn(first(f.Changed), "what is missing is not offered to others", "put back what is missing and run shoal verify, or forget the share with shoal rm")
 	}
 	return ok("none has failed")
 }

@@ -58,6 +58,26 @@ func TestTableFits(t *testing.T) {
 	}
 }
 
+// TestTableLeavesOut: where that is not enough, columns that can be spared are left out one by
+// one, and no more of them than need be.
+func TestTableLeavesOut(t *testing.T) {
+	for width, want := range map[int]string{
+		0:  "NAME                 A    B  C\na rather long name  10  100  end\n",
+		26: "NAME           A    B  C\na rather lo…  10  100  end\n",
+		25: "NAME               A  C\na rather long n…  10  end\n",
+		20: "NAME             C\na rather long …  end\n",
+		9:  "NAME          C\na rather lo…  end\n",
+	} {
+		var b bytes.Buffer
+		x := &Table{Head: []string{"NAME", "A", "B", "C"}, Right: map[int]bool{1: true, 2: true}, Width: width, Spare: []int{2, 1}}
+		x.Add("a rather long name", "10", "100", "end")
+		x.Write(&b)
+		if b.String() != want {
+			t.Errorf("%d columns: got\n%s\nwant\n%s", width, b.String(), want)
+		}
+	}
+}
+
 // TestBarsFit draws bars of every kind at every width: a line must never be wider
 // than the screen, or the next drawing would leave pieces of it behind.
 func TestBarsFit(t *testing.T) {

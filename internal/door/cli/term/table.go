@@ -73,13 +73,15 @@ func pad(s string, width int) string {
 // Table prints rows in columns that are as wide as their widest cell. Columns in
 // Right are aligned to the right. Cells must be safe already; the cell of a
 // column in Cut is shortened to its limit, and those of the first column such that a row
-// takes at most Width columns, if that is not 0 and leaves room for a name. Head may be nil.
+// takes at most Width columns, if that is not 0 and leaves room for a name; where that is not
+// enough, those in Spare are left out, in that order. Head may be nil.
 type Table struct {
 	Head  []string
 	rows  [][]string
 	Right map[int]bool
 	Cut   map[int]int
 	Width int
+	Spare []int
 }
 
 // leastName is how short a name is cut to fit a row.
@@ -109,13 +111,14 @@ func (t *Table) Write(w io.Writer) {
 			widths[i] = max(widths[i], Width(r[i]))
 		}
 	}
-	if over := rowWidth(widths) - t.Width; t.Width > 0 && over > 0 {
-		widths[0] = min(widths[0], max(widths[0]-over, leastName))
-	}
+	gone := t.narrow(widths)
 	for _, r := range rows {
 		var b strings.Builder
 		r[0] = Fit(r[0], widths[0])
 		for i, cell := range r {
+			if gone[i] {
+				continue
+			}
 			if i > 0 {
 				b.WriteString("  ")
 			}
@@ -127,6 +130,28 @@ func (t *Table) Write(w io.Writer) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
 	}
+}
+
+// narrow makes rows fit: it shortens the first column, and says which others are left out.
+func (t *Table) narrow(widths []int) map[int]bool {
+	gone := make(map[int]bool)
+	if t.Width <= 0 || len(widths) == 0 {
+		return gone
+	}
+	over := rowWidth(widths) - t.Width
+	for _, i := range t.Spare {
+		if over <= max(widths[0]-leastName, 0) {
+			break
+		}
+		if i < len(widths) {
+			gone[i] = true
+			over -= widths[i] + 2
+		}
+	}
+	if over > 0 {
+		widths[0] = min(widths[0], max(widths[0]-over, leastName))
+	}
+	return gone
 }
 
 // rowWidth is what columns of these widths take, with two spaces between them.

@@ -11,7 +11,7 @@ import (
 // Groups is what `group ls` shows.
 func (p Page) Groups(list []api.Group) {
 	t := &term.Table{Head: []string{"NAME", "MEMBERS", "ONLINE", "RIGHTS", "TICKETS", "ID"},
-		Right: map[int]bool{1: true, 2: true, 4: true}, Cut: map[int]int{0: 40}, Width: p.width}
+		Right: map[int]bool{1: true, 2: true, 4: true}, Cut: map[int]int{0: 40}, Width: p.width, Spare: []int{4, 3, 1}}
 	for _, g := range list {
 		t.Add(api.Safe(g.Name), strconv.Itoa(g.Members), strconv.Itoa(g.Online), Rights(g.Rights), strconv.Itoa(g.Tickets), Short(g.ID))
 	}
@@ -39,7 +39,7 @@ func (p Page) Group(d api.GroupDetail) {
 	for _, m := range d.MemberList {
 		names[m.NodeID] = m.Name
 	}
-	members := &term.Table{Head: []string{"MEMBER", "NODE", "RIGHTS", "STATE", "ADMITTED BY", "SINCE", "REACHED AT"}, Cut: map[int]int{0: 30, 4: 30}, Width: p.width}
+	members := &term.Table{Head: []string{"MEMBER", "NODE", "RIGHTS", "STATE", "ADMITTED BY", "SINCE", "REACHED AT"}, Cut: map[int]int{0: 30, 4: 30}, Width: p.width, Spare: []int{4, 5, 2, 6}}
 	for _, m := range d.MemberList {
 		members.Add(api.Safe(m.Name), Node(m.NodeID, ""), Rights(m.Rights), memberState(m), admittedBy(m, names), Time(m.Since), reachedAt(m.Addresses))
 	}

@@ -17,7 +17,7 @@ func (p Page) Contacts(list []api.Contact, most int) {
 		shown = list[:most]
 	}
 	t := &term.Table{Head: []string{"MEMBER", "REACHED", "ROUND TRIP", "DOWN", "UP", "GROUPS"}, Right: map[int]bool{2: true, 3: true, 4: true},
-		Cut: map[int]int{0: 40, 5: 30}, Width: p.width}
+		Cut: map[int]int{0: 40, 5: 30}, Width: p.width, Spare: []int{4, 3, 2, 5}}
 	for _, c := range shown {
 		t.Add(Node(c.NodeID, c.Name), Reached(c), Trip(c.RTT), Rate(c.DownRate), Rate(c.UpRate), groupNames(c.Groups))
 	}
@@ -67,7 +67,7 @@ func WhyNot(c api.Contact) string {
 // SharePeers lists peers of shares.
 func (p Page) SharePeers(list []api.SharePeer) {
 	t := &term.Table{Head: []string{"PEER", "CLIENT", "SHARE", "REACHED", "HAS", "DOWN", "UP"}, Right: map[int]bool{4: true, 5: true, 6: true},
-		Cut: map[int]int{0: 48, 1: 24, 2: 40}, Width: p.width}
+		Cut: map[int]int{0: 48, 1: 24, 2: 40}, Width: p.width, Spare: []int{1, 6, 5, 3}}
 	for _, q := range list {
 		t.Add(peerName(q.Peer), api.Safe(q.Client), api.Safe(q.Share), carrier(q.Peer), percent(q.Have), Rate(q.DownRate), Rate(q.UpRate))
 	}

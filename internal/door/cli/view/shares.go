@@ -13,7 +13,7 @@ import (
 // Shares is what `ls` shows.
 func (p Page) Shares(list []api.Share) {
 	t := shareTable(list)
-	t.Width = p.width
+	t.Width, t.Spare = p.width, []int{6, 5, 4, 2, 7}
 	t.Write(p.w)
 }
 
@@ -182,7 +182,8 @@ func (p Page) lists(d api.Detail) {
 	for _, tr := range d.Trackers {
 		trackers.Add(api.Safe(tr.URL), unknownOr(tr.Seeders), unknownOr(tr.Leechers), api.Safe(tr.Message))
 	}
-	for _, t := range []*term.Table{files, peers, trackers, locatorTable(d.Locators)} {
+	peers.Width, peers.Spare = p.width, []int{1, 5, 4, 3}
+	for _, t := range []*term.Table{files, peers, trackers, locatorTable(d.Locators, p.width)} {
 		if !t.Empty() {
 			p.line("")
 			t.Write(p.w)

@@ -142,16 +142,16 @@ func (p Page) Around(st api.Status, all api.Peers) {
 		p.line("")
 		p.Contacts(all.Members, fewContacts)
 	}
-	if t := locatorTable(st.Locators); !t.Empty() {
+	if t := locatorTable(st.Locators, p.width); !t.Empty() {
 		p.line("")
 		t.Write(p.w)
 	}
 }
 
 // locatorTable shows what ways to find peers cost and yield.
-func locatorTable(list []api.LocatorStatus) *term.Table {
+func locatorTable(list []api.LocatorStatus, width int) *term.Table {
 	t := &term.Table{Head: []string{"FOUND BY", "QUESTIONS", "TRAFFIC", "ADDRESSES", "TRIED", "PEERS", "GAVE"},
-		Right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true}}
+		Right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true}, Width: width, Spare: []int{1, 2, 4, 3}}
 	for _, l := range list {
 		if l == (api.LocatorStatus{Name: l.Name}) {
 			continue // it had nothing to do
