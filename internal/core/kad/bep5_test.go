@@ -267,6 +267,34 @@ func TestBEP5_routing_table_saved(t *testing.T) {
 	b.must(len(c.k.Nodes()) == len(saved), "%d of %d nodes a second after the start", len(c.k.Nodes()), len(saved))
 }
 
+// "Please do not automatically … add this node to clients routing tables": a node that everybody begins with is asked while
+// few others are known, and then let be.
+func TestBEP5_routers(t *testing.T) {
+	for _, others := range []int{3, 12} {
+		b := newBench(t, Config{})
+		router := some(0x20, 50)
+		b.as[router.Addr] = router.ID
+		var list []krpc.Node
+		for i := range others {
+			list = append(list, some(byte(i*16), i+1))
+			b.as[list[i].Addr] = list[i].ID
+		}
+		b.tell = func(q *krpc.Message, a netip.AddrPort, r *krpc.Message) {
+			r.Nodes = append(slices.Clone(list), router)
+		}
+		b.step(Event{Kind: Routers, Nodes: []krpc.Node{{Addr: router.Addr}}})
+		b.play(20 * time.Minute)
+		if few := others < 8; b.has(router) != few || len(b.k.Nodes()) < others {
+			t.Errorf("beside %d others: in the table %t, which holds %d", others, b.has(router), len(b.k.Nodes()))
+		}
+		b.seen, b.from = nil, nil
+		b.play(6 * time.Hour)
+		if n := len(slices.DeleteFunc(b.from, func(a netip.AddrPort) bool { return a != router.Addr })); others == 12 && n > 40 {
+			t.Errorf("asked %d times in six hours", n)
+		}
+	}
+}
+
 func TestBEP5_bootstrap_repeated(t *testing.T) {
 	b := newBench(t, Config{})
 	n := some(1, 1)

@@ -273,6 +273,10 @@ func (t *T) refused(x *call) {
 func (t *T) heard(n krpc.Node, rtt time.Duration) {
 	net := t.net(n.Addr.Addr())
 	first := net.size == 0
+	if t.spared(n.Addr) {
+		net.bucket(n.ID).uncache(n)
+		return
+	}
 	if !net.add(n, rtt) {
 		t.replace(net, n.ID)
 		return

@@ -15,6 +15,7 @@ const (
 	_         Kind = iota
 	Datagram       // Addr: sender, Data
 	Bootstrap      // Nodes: contacts to begin with, of an earlier run (Nodes) or named by others; a zero ID is unknown
+	Routers        // Nodes: contacts that everybody begins with; they are in a table only while it has few others
 	Find           // Handle, Op and what it needs: a search; ends with Done
 	Hold           // as Find with Announce or Put, repeated until Cancel; Done after each round
 	Cancel         // Handle: of Find or Hold; no Done follows

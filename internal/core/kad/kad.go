@@ -29,6 +29,7 @@ const (
 	maxHolds     = 100_000               // registrations
 	maxCalls     = 512                   // queries out
 	maxChecks    = 256                   // contacts that wait to be looked at
+	maxRouters   = 64                    // nodes that everybody begins with
 	maxContacts  = 1024                  // contacts to begin with that are kept
 	manyPaths    = 8                     // of a search that is suspicious (overlay research: 0.997 at 20 % liars)
 	tries        = 3                     // per candidate of a search: with 10 % of the round trips lost 0.1 % are missed
@@ -84,7 +85,8 @@ type T struct {
 	holds      []hold
 	holdAt     time.Duration
 
-	contacts []krpc.Node // to begin with
+	contacts []krpc.Node      // to begin with
+	routers  []netip.AddrPort // of those, which everybody begins with
 	retry    time.Duration
 	retryAt  time.Duration
 	checks   []krpc.Node // contacts to be looked at, in order
@@ -194,6 +196,13 @@ func (t *T) event(e *Event) {
 	case Datagram:
 		t.datagram(netip.AddrPortFrom(e.Addr.Addr().Unmap(), e.Addr.Port()), e.Data)
 	case Bootstrap:
+		t.bootstrap(e.Nodes)
+	case Routers:
+		for _, n := range e.Nodes {
+			if !slices.Contains(t.routers, n.Addr) && len(t.routers) < maxRouters {
+				t.routers = append(t.routers, n.Addr)
+			}
+		}
 		t.bootstrap(e.Nodes)
 	case Find:
 		t.find(e)

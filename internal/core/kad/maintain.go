@@ -1,6 +1,7 @@
 package kad
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -64,6 +65,23 @@ func (t *T) bootstrap(nodes []krpc.Node) {
 		}
 	}
 	t.retryAt, t.choreAt = 0, t.now
+}
+
+// spared tells whether a node is one that everybody begins with and no more needed: BEP 5 asks to keep those out of tables.
+func (t *T) spared(a netip.AddrPort) bool {
+	return slices.Contains(t.routers, a) && t.net(a.Addr()).others() >= t.cfg.K
+}
+
+// others is how many nodes are known besides routers.
+func (net *table) others() (n int) {
+	for i := range net.buckets {
+		for j := range net.buckets[i].nodes {
+			if !slices.Contains(net.t.routers, net.buckets[i].nodes[j].Addr) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // check has a contact or node asked soon.
@@ -133,7 +151,7 @@ func (t *T) inBucket(i int) krpc.ID {
 // contact takes a node that was named, or that asked us. It is looked at if its bucket has room.
 func (t *T) contact(n krpc.Node) {
 	net := t.net(n.Addr.Addr())
-	if !t.believes(n) || n.ID.IsZero() || net.find(n.ID) != nil {
+	if !t.believes(n) || n.ID.IsZero() || net.find(n.ID) != nil || t.spared(n.Addr) {
 		return
 	}
 	b := net.bucket(n.ID)
@@ -203,6 +221,11 @@ func (t *T) tend(net *table) {
 		}
 		t.choreAt = min(t.choreAt, max(t.retryAt, t.now+time.Second))
 		return
+	}
+	for _, a := range t.routers {
+		if t.net(a.Addr()) == net && t.spared(a) {
+			net.forget(a)
+		}
 	}
 	t.choreAt = min(t.choreAt, net.selfAt)
 	t.feel(net)

@@ -72,7 +72,11 @@ func (b *boot) wait() { b.working.Wait() }
 func (d *DHT) lookUp(ctx context.Context, names []string) {
 	for _, name := range names {
 		if list := d.resolve(ctx, name); len(list) > 0 {
-			d.Add(list...)
+			kind := kad.Routers // who has a name has it for everybody
+			if _, err := netip.ParseAddrPort(name); err == nil {
+				kind = kad.Bootstrap
+			}
+			d.name(kind, list)
 		}
 	}
 	d.postAlways(func() { d.boot.busy = false })
@@ -97,12 +101,14 @@ func (d *DHT) resolve(ctx context.Context, name string) []netip.AddrPort {
 
 // Add names nodes that may be there: of a peer's PORT message (BEP 5), of a person. Each is
 // asked; whom the scope does not allow is not. It never waits.
-func (d *DHT) Add(nodes ...netip.AddrPort) {
+func (d *DHT) Add(nodes ...netip.AddrPort) { d.name(kad.Bootstrap, nodes) }
+
+func (d *DHT) name(kind kad.Kind, nodes []netip.AddrPort) {
 	list := make([]krpc.Node, len(nodes))
 	for i, a := range nodes {
 		list[i].Addr = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 	}
-	d.post(func() { d.in.List = append(d.in.List, kad.Event{Kind: kad.Bootstrap, Nodes: list}) })
+	d.post(func() { d.in.List = append(d.in.List, kad.Event{Kind: kind, Nodes: list}) })
 }
 
 // Online says that the machine has come back to a network: whoever is known is asked again
