@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-yamux/v5"
 	"github.com/multiformats/go-multistream"
 )
 
@@ -52,11 +51,11 @@ func (h *Host) answers(conn network.Conn, within time.Duration, ping func() bool
 
 // pingYamux waits for the answer to a ping and takes its time; false: there is no yamux.
 func pingYamux(c *contact, conn network.Conn) bool {
-	var y *yamux.Session
-	if !conn.As(&y) || y == nil {
+	var s *session
+	if !conn.As(&s) {
 		return false
 	}
-	d, err := y.Ping()
+	d, err := s.Ping()
 	if err != nil || d <= 0 {
 		return true
 	}

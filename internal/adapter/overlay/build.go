@@ -162,8 +162,10 @@ func (p *parts) listen(w *wired) error {
 // rank orders the ways to a peer. TCP carries more with less work, and far more where packets
 // are lost, so it goes first; but a node behind a NAT asks for QUIC on public addresses first,
 // as only QUIC leaves from the port that others can reach us at, and shows us that address.
-// Relays go last. QUIC has shaken hands after one round trip, TCP after four: over a long line
-// it must be given the time for that. Where TCP is refused, QUIC follows at once.
+// Relays go last, and of them those that are not connected: libp2p tries one after the other,
+// and one that is gone would hold up the rest. QUIC has shaken hands after one round trip, TCP
+// after four: over a long line it must be given the time for that. Where TCP is refused, QUIC
+// follows at once.
 func (p *parts) rank(addrs []ma.Multiaddr) []network.AddrDelay {
 	const next, afterTCP, relay = 200 * time.Millisecond, time.Second, 500 * time.Millisecond
 	inside := p.cfg.Punch && len(p.udp) > 0 && !p.isPublic()
@@ -186,6 +188,9 @@ func (p *parts) rank(addrs []ma.Multiaddr) []network.AddrDelay {
 			d = afterTCP
 		}
 		if w.relay && direct {
+			d += relay
+		}
+		if n, ok := p.gate.(*hall); ok && w.relay && len(n.ConnsToPeer(peerID(w.via))) == 0 {
 			d += relay
 		}
 		out = append(out, network.AddrDelay{Addr: m, Delay: d})

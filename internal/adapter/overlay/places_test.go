@@ -1,8 +1,12 @@
 package overlay
 
 import (
+	"net"
+	"net/netip"
 	"testing"
 	"time"
+
+	"shoal/internal/core/group"
 )
 
 // TestPlaceIsNotInsistedOn: a relay that does not let a place last longer is not asked again
@@ -34,4 +38,27 @@ func TestPlaceIsNotInsistedOn(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	b.throughRelay(r)
+}
+
+// TestDeadRelay: of the relays that lead to a node those that are connected go first, for
+// libp2p tries one after the other, and one that is gone holds up the rest.
+func TestDeadRelay(t *testing.T) {
+	a, b, r := trio(t, nil)
+	dead := start(t, nil)
+	a.knows(dead)
+	hole, err := net.Listen("tcp4", "127.0.0.1:0") // takes connections, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hole.Close()
+	a.connect(r)
+	at := hole.Addr().(*net.TCPAddr).AddrPort()
+	way := []group.Address{{At: at, Via: dead.ID()}, {At: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.9"), at.Port()), Via: dead.ID()}}
+	began := time.Now()
+	if err := a.Connect(ctx(t), b.ID(), append(way, b.throughRelay(r)...)); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
 }

@@ -240,17 +240,13 @@ func (s *session) CloseWithError(code network.ConnErrorCode) error {
 	return s.Session.CloseWithError(uint32(code))
 }
 
-// As gives this session, or yamux's own.
+// As gives this session.
 func (s *session) As(target any) bool {
-	switch t := target.(type) {
-	case **session:
+	t, ok := target.(**session)
+	if ok {
 		*t = s
-	case **yamux.Session:
-		*t = s.Session
-	default:
-		return false
 	}
-	return true
+	return ok
 }
 
 // muxed is a stream.
