@@ -49,6 +49,16 @@ func TestPrivilegedPorts(t *testing.T) {
 	if _, err := c.Connect(soon(t), b.id().String(), b.at.String()); err != nil {
 		t.Errorf("a port that was typed: %v", err)
 	}
+	b.Close() // whose address a has only from b, by its contact and by libp2p's identify
+	a.sees(Disconnected, b)
+	if _, err := a.Connect(soon(t), b.id().String(), ""); err == nil {
+		t.Error("who is gone is reached")
+	}
+	a.mu.Lock()
+	if slices.Contains(a.tried, b.at) {
+		t.Error("a port is dialled that only who is there named")
+	}
+	a.mu.Unlock()
 	c.Close()
 	c.told = nil
 	c.begin()
