@@ -5,7 +5,9 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -134,6 +136,27 @@ func TestNoNodeOfAShortCommandIsUsed(t *testing.T) {
 				t.Error(err)
 			}
 			if code != 0 || !strings.Contains(out, tc.out) {
+				t.Errorf("exit %d\n%s%s", code, out, errs)
+			}
+		})
+	}
+}
+
+// TestNodeThatDoesNotAnswer: a node that is suspended, or whose disk hangs, keeps no command
+// waiting for ever.
+func TestNodeThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	l, err := net.Listen("unix", filepath.Join(home, node.SocketFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	for _, args := range [][]string{{"ls"}, {"get", "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&dn=song", "-o", home}} {
+		t.Run(args[0], func(t *testing.T) {
+			t.Parallel()
+			code, out, errs := command(fakeProgram(), append(args, "--home", home)...)
+			if code != api.ExitFailed || !strings.Contains(errs, "does not answer") {
 				t.Errorf("exit %d\n%s%s", code, out, errs)
 			}
 		})

@@ -1,13 +1,16 @@
 package node
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"shoal/internal/adapter/overlay"
 	"shoal/internal/door/api"
+	"shoal/internal/node/groups"
 )
 
 // verdicts are those of a node's doctor, by check.
@@ -73,6 +76,9 @@ func TestConnectSaysWhy(t *testing.T) {
 	if api.KindOf(err) != api.Unreachable || e.Remedy == "" || strings.Contains(e.Error(), "overlay:") || e.Subject != "127.0.0.1:1" {
 		t.Errorf("got %v", err)
 	}
+	if _, err = n.Connect(t.Context(), api.ConnectRequest{Address: "192.0.2.7:7463"}); api.KindOf(err) != api.OutOfScope {
+		t.Errorf("outside of the scope: %v", err)
+	}
 }
 
 // TestDoctorWaitsForMembers: a node that has only just begun meets its members before it is
@@ -85,5 +91,13 @@ func TestDoctorWaitsForMembers(t *testing.T) {
 	stop(t, b)
 	if f := verdicts(t, begin())["members"]; f.Verdict != api.VerdictOK {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestJoinSaysWhy: what stood in the way of a join is said without the names of packages.
+func TestJoinSaysWhy(t *testing.T) {
+	err := groupProblem(fmt.Errorf("%w: %w: nothing listens there", groups.ErrUnreachable, overlay.ErrUnreachable))
+	if e := api.AsError(err); e.Kind != api.Unreachable || strings.Contains(e.Reason, "overlay") || !strings.HasSuffix(e.Reason, ": nothing listens there") {
+		t.Errorf("%v", err)
 	}
 }

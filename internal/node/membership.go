@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"shoal/internal/adapter/overlay"
 	"shoal/internal/core/group"
 	"shoal/internal/core/ident"
 	"shoal/internal/door/api"
@@ -196,10 +197,15 @@ func groupProblem(err error) error {
 	}
 	for _, k := range groupKinds {
 		if errors.Is(err, k.is) {
-			return &api.Error{Kind: k.kind, Reason: strings.TrimPrefix(err.Error(), "group: "), Remedy: k.remedy, Cause: err}
+			return &api.Error{Kind: k.kind, Reason: plainly(err), Remedy: k.remedy, Cause: err}
 		}
 	}
 	return Problem(err)
+}
+
+// plainly is an error without the names of packages.
+func plainly(err error) string {
+	return strings.Replace(strings.TrimPrefix(err.Error(), "group: "), overlay.ErrUnreachable.Error()+": ", "", 1)
 }
 
 // groupKinds is Problem's table for groups.

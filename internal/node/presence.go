@@ -160,6 +160,11 @@ func (n *Node) Connect(ctx context.Context, r api.ConnectRequest) (api.Connectio
 		if err := checkPeers([]string{r.Address}); err != nil {
 			return api.Connection{}, err
 		}
+		if at, err := netip.ParseAddrPort(r.Address); err == nil { // a name is judged when it is looked up
+			if err := n.opts.Config.Network.Scope.AllowFrom(at, FromPerson); err != nil {
+				return api.Connection{}, err
+			}
+		}
 	}
 	n.typed.Add(r.Address)
 	begun := time.Now()

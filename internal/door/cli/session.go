@@ -118,11 +118,13 @@ func (a *app) whileLocked(ctx context.Context, try func() error) error {
 // the person asked, or it is the node of a command that only looks after the home (ls,
 // verify), which reaches nobody and ends with that command.
 func (a *app) suits(ctx context.Context, c *api.Client, o StartOptions) error {
-	if a.global.scope == "" && o.Offline {
-		return nil
-	}
-	st, err := c.Status(ctx)
+	soon, cancel := context.WithTimeout(ctx, waitForNode)
+	defer cancel()
+	st, err := c.Status(soon)
 	switch {
+	case err != nil && soon.Err() != nil && ctx.Err() == nil: // it is suspended, or its disk hangs
+		return api.Errorf(api.Unavailable, a.global.home, "the node that runs for this home does not answer").
+			Try("try again in a moment, or stop its process")
 	case api.KindOf(err) == api.Unavailable:
 		return api.Errorf(api.Locked, a.global.home, "the node that runs for this home went away: %w", err)
 	case err != nil:
