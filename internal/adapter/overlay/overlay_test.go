@@ -122,6 +122,48 @@ func TestBegin(t *testing.T) {
 	}
 }
 
+// TestBeginIsBounded: who begins with a peer that never answers waits no longer than it wants.
+func TestBeginIsBounded(t *testing.T) {
+	for _, c := range carriers {
+		t.Run(c.name, func(t *testing.T) {
+			a, b := c.pair(t)
+			over := make(chan struct{})
+			defer close(over)
+			b.hall.Swarm.SetStreamHandler(func(s network.Stream) { <-over; s.Reset() })
+			for what, end := range map[string]func(s *Stream) error{
+				"a deadline": func(s *Stream) error { return s.SetDeadline(time.Now().Add(50 * time.Millisecond)) },
+				"a close":    (*Stream).Close,
+				"a reset":    (*Stream).Reset,
+			} {
+				s, err := a.Begin(ctx(t), b.ID(), echoName)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ended := make(chan error, 1)
+				go func() {
+					_, err := io.WriteString(s, "hello")
+					if err == nil {
+						_, err = s.Read(make([]byte, 1))
+					}
+					ended <- err
+				}()
+				if err := end(s); err != nil {
+					t.Errorf("%s: %v", what, err)
+				}
+				select {
+				case err := <-ended:
+					if err == nil {
+						t.Errorf("%s: something was read", what)
+					}
+				case <-time.After(patience):
+					t.Errorf("%s: still reading", what)
+				}
+				s.Reset()
+			}
+		})
+	}
+}
+
 // TestPeers tells the truth of each carrier.
 func TestPeers(t *testing.T) {
 	for _, c := range carriers {
