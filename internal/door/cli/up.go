@@ -88,7 +88,9 @@ func (a *app) startUp(ctx context.Context, o StartOptions) (Node, error) {
 		}
 		if c, cerr := a.Program.Connect(ctx, o.Home); cerr == nil && c != nil {
 			defer c.Close()
-			if st, serr := c.Status(ctx); serr == nil && !st.Offline {
+			soon, cancel := context.WithTimeout(ctx, waitForNode)
+			defer cancel()
+			if st, serr := c.Status(soon); serr == nil && !st.Offline {
 				taken = err
 				return nil
 			}
