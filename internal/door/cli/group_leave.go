@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +38,7 @@ func (a *app) groupLeave() *cobra.Command {
 				a.print(left)
 			} else {
 				a.showLeft(left, d.Rights != api.RightsNone)
+				a.tellOrphans(ctx, s, d.ID)
 			}
 			return nil
 		})
@@ -53,5 +56,27 @@ func (a *app) showLeft(l api.GroupLeft, was bool) {
 	}
 	if l.NoAdmin {
 		a.out.Say("nobody is left in it who can invite or remove")
+	}
+}
+
+// tellOrphans says how many shares nobody can fetch any more since this node left a group.
+func (a *app) tellOrphans(ctx context.Context, s *session, id string) {
+	list, err := s.client.List(ctx)
+	if err != nil {
+		return // the group is left all the same
+	}
+	var names []string
+	for _, sh := range list {
+		was := slices.ContainsFunc(sh.Groups, func(g api.GroupRef) bool { return g.ID == id })
+		if was && !slices.ContainsFunc(sh.Groups, func(g api.GroupRef) bool { return g.Name != "" }) {
+			names = append(names, api.Safe(sh.Name))
+		}
+	}
+	if n := len(names); n > 0 {
+		what := names[0]
+		if n > 1 {
+			what += " (and " + strconv.Itoa(n-1) + " more)"
+		}
+		a.out.Say("nobody can fetch %s from this node now, which was for its members alone; `shoal rm` forgets a share and leaves its files", what)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,6 +115,14 @@ func (n *Node) LeaveGroup(_ context.Context, id string) (api.GroupLeft, error) {
 	for i, d := range n.groups {
 		if d.ID == id {
 			n.groups = append(n.groups[:i:i], n.groups[i+1:]...)
+			for _, s := range n.shares {
+				for k := range s.Groups {
+					if s.Groups[k].ID == id {
+						s.Groups = slices.Clone(s.Groups) // others may have it
+						s.Groups[k] = api.GroupRef{ID: id}
+					}
+				}
+			}
 			n.Bus.Publish(&api.GroupEvent{Head: api.Head{Event: api.EventGroupLeft, Time: n.Now()}, Group: id, Name: d.Name})
 			return api.GroupLeft{ID: id, Name: d.Name, Members: d.Members - 1, Told: d.Online, NoAdmin: d.Members > 1 && d.Rights == api.RightsAdmin}, nil
 		}
