@@ -312,6 +312,10 @@ func TestProblem(t *testing.T) {
 	if want := "not enough free space: 90.0 MB needed, 1.00 GB to be left free, 21.0 MB free"; e.Reason != want || e.Subject != "/x" {
 		t.Errorf("%+v, want %s", e, want)
 	}
+	e = api.AsError(Problem(&store.SpaceError{Path: "/x", Need: 90e6, Free: 21e6}))
+	if e.Reason != "not enough free space: 90.0 MB needed, 21.0 MB free" || strings.Contains(e.Remedy, "reserve") {
+		t.Errorf("no reserve: %+v", e)
+	}
 	for is, kind := range map[error]api.Kind{store.ErrNoSpace: api.DiskFull, store.ErrExists: api.Exists, store.ErrLink: api.Refused,
 		store.ErrDenied: api.Path, store.ErrReadOnly: api.Path, errors.New("odd"): api.Internal} {
 		if got := api.KindOf(Problem(fmt.Errorf("x: %w", is))); got != kind {

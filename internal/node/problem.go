@@ -39,6 +39,10 @@ func Problem(err error) error {
 		if errors.As(err, &room) {
 			e.Subject, e.Reason = room.Path, fmt.Sprintf("not enough free space: %s needed, %s to be left free, %s free",
 				api.FormatSize(room.Need), api.FormatSize(room.Reserve), api.FormatSize(room.Free))
+			if room.Reserve == 0 {
+				e.Reason = fmt.Sprintf("not enough free space: %s needed, %s free", api.FormatSize(room.Need), api.FormatSize(room.Free))
+				e.Remedy = "free some space, or choose another folder with -o"
+			}
 		}
 		return e
 	}
