@@ -195,7 +195,7 @@ func (n *hall) take(c network.Conn) bool {
 		go oldest.Close()            // its end is told, and asks whether it was a guest
 	}
 	n.guests[c] = &guest{since: now}
-	time.AfterFunc(guestTime, func() { c.Close() })
+	time.AfterFunc(guestTime, func() { _ = n.stands(c) && c.Close() == nil })
 	return true
 }
 

@@ -303,7 +303,7 @@ func (h *Host) Drop(id ident.NodeID) {
 func (h *Host) Promote() (busy int) {
 	var idle []network.Conn
 	for _, c := range h.hall.promoted() {
-		if slices.ContainsFunc(c.GetStreams(), func(s network.Stream) bool {
+		if !h.hall.stands(c) || slices.ContainsFunc(c.GetStreams(), func(s network.Stream) bool {
 			return s.Stat().Direction == network.DirInbound && s.Protocol() != relayproto.ProtoIDv2Hop
 		}) {
 			busy++
@@ -314,6 +314,10 @@ func (h *Host) Promote() (busy int) {
 	closeAll(idle)
 	return busy
 }
+
+// stands tells whether libp2p has taken a connection in, which it does a moment after the gate:
+// one that is closed before is counted out before it is counted in, and go-libp2p v0.51.0 panics.
+func (n *hall) stands(c network.Conn) bool { return slices.Contains(n.ConnsToPeer(c.RemotePeer()), c) }
 
 func closeAll(conns []network.Conn) {
 	var closing sync.WaitGroup
@@ -331,7 +335,7 @@ func (h *Host) Renew(ctx context.Context, id ident.NodeID) error {
 	closeAll(h.hall.ConnsToPeer(peerID(id)))
 	closeAll(slices.DeleteFunc(h.hall.promoted(), func(c network.Conn) bool {
 		relay, _ := nodeID(c.RemotePeer())
-		return !h.hall.carries(relay)
+		return !h.hall.stands(c) || !h.hall.carries(relay)
 	}))
 	h.host.Peerstore().AddAddrs(peerID(id), addrs, addrTime)
 	_, err := h.dial(ctx, id)
