@@ -41,11 +41,10 @@ func (m *Message) field(f field, v bencode.Value) error {
 		n, ok = v.Int()
 		m.ImpliedPort = n != 0
 	case fPort:
-		var n int64
-		if n, ok = v.Int(); n > 0 && n <= math.MaxUint16 {
+		ok = true // what is no port counts as none, which is refused where it would count
+		if n, is := v.Int(); is && n > 0 && n <= math.MaxUint16 {
 			m.Port = uint16(n)
 		}
-		ok = true // what is no port counts as none, which is refused where it would count
 	case fInterval:
 		m.Interval, ok = v.Int()
 		ok = ok && m.Interval >= 0 && m.Interval <= MaxInterval
