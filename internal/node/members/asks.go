@@ -175,9 +175,9 @@ func (a *asks) run() {
 			t.Reset(gap.Sub(now))
 			continue
 		}
-		round = now
 		next := a.round(now)
 		if a.seeks() {
+			round = now // and whoever seeks first waits for no gap
 			if !now.Before(again) {
 				again = now.Add(tellAgain)
 				a.tellAll()
