@@ -16,6 +16,7 @@ import (
 	"shoal/internal/adapter/tracker"
 	"shoal/internal/core/group"
 	"shoal/internal/core/ident"
+	"shoal/internal/core/kad"
 	"shoal/internal/core/swarm/candidates"
 	"shoal/internal/door/api"
 	"shoal/internal/node/engine"
@@ -125,13 +126,10 @@ func learnt(s candidates.Source) Learnt {
 	return FromStranger
 }
 
-// leastPort is the least port of peers that strangers name.
-const leastPort = 1024
-
-// allowPeer is AllowFrom for a candidate. What strangers say of others leads to no port of a
-// system's services: it may be to flood somebody's (security.md T09).
+// allowPeer is AllowFrom for a candidate. What strangers say of others leads to no port below
+// kad.LeastPort.
 func (s Scope) allowPeer(a netip.AddrPort, from candidates.Source) error {
-	if a.Port() < leastPort && (from == candidates.FromTracker || from == candidates.FromPEX || from == candidates.FromDHT) {
+	if a.Port() < kad.LeastPort && (from == candidates.FromTracker || from == candidates.FromPEX || from == candidates.FromDHT) {
 		return &api.Error{Kind: api.OutOfScope, Subject: a.String(), Reason: "a port below 1024 that only strangers name"}
 	}
 	return s.AllowFrom(a, learnt(from))

@@ -9,6 +9,10 @@ import (
 	"shoal/internal/core/kad/krpc"
 )
 
+// LeastPort is the least port that is asked or dialled because somebody says that another is
+// there: below it are a system's services, and a flood of one could be meant (security.md T09).
+const LeastPort = 1024
+
 // Choices of this program, each with its reason or source.
 const (
 	questionable = 15 * time.Minute      // BEP 5: a node not heard of for so long may be gone
@@ -33,7 +37,6 @@ const (
 	maxContacts  = 1024                  // contacts to begin with that are kept
 	manyPaths    = 8                     // of a search that is suspicious (overlay research: 0.997 at 20 % liars)
 	tries        = 3                     // per candidate of a search: with 10 % of the round trips lost 0.1 % are missed
-	leastPort    = 1024                  // of nodes that others name
 	mtu          = 1024                  // BEP 32: bytes of a datagram
 	mtuItem      = 1400                  // of one with an item, which may be 1000 bytes alone
 )
@@ -291,7 +294,7 @@ func (t *T) takes(n krpc.Node) bool {
 
 // believes is takes for a node that others name, or that asked us from an address that may be forged: at the port of a
 // system's service it may be somebody's who is to be flooded (security.md T09).
-func (t *T) believes(n krpc.Node) bool { return n.Addr.Port() >= leastPort && t.takes(n) }
+func (t *T) believes(n krpc.Node) bool { return n.Addr.Port() >= LeastPort && t.takes(n) }
 
 // send appends the message to the datagrams to be sent.
 func (t *T) send(to netip.AddrPort, m *krpc.Message) {

@@ -8,12 +8,9 @@ import (
 )
 
 // Nodes say of themselves and of others where they are, and so could have all members of a
-// group knock at anybody's service (security.md T09). Ports below leastPort are dialled only
-// where a ticket, the person, the local network or an earlier connection led there.
-const (
-	leastPort  = 1024
-	maxVouched = 256
-)
+// group knock at anybody's service. Ports below kad.LeastPort are dialled only where a ticket,
+// the person, the local network or an earlier connection led there.
+const maxVouched = 256
 
 var errPrivileged = errors.New("members: a port below 1024 that only other nodes name")
 

@@ -12,6 +12,7 @@ import (
 	"shoal/internal/adapter/overlay"
 	"shoal/internal/core/group"
 	"shoal/internal/core/ident"
+	"shoal/internal/core/kad"
 	"shoal/internal/node/groups"
 	"shoal/internal/node/locate"
 )
@@ -43,7 +44,7 @@ type Config struct {
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 
 	fromMembers int    // 0: fromMembers; tests have smaller groups
-	leastPort   uint16 // 0: leastPort; tests can't have such ports
+	leastPort   uint16 // 0: kad.LeastPort; tests can't have such ports
 }
 
 // Service is the node among its members. Its methods may be called from any goroutine
@@ -112,7 +113,7 @@ func Open(cfg Config) (*Service, error) {
 		cfg.fromMembers = fromMembers
 	}
 	if cfg.leastPort == 0 {
-		cfg.leastPort = leastPort
+		cfg.leastPort = kad.LeastPort
 	}
 	if cfg.Overlay.AllowDial == nil {
 		cfg.Overlay.AllowDial = cfg.Overlay.Allow
