@@ -204,7 +204,7 @@ func (t *OpenTracker) serves(ctx context.Context, hash string) error {
 		return fmt.Errorf("clients: opentracker: info hash: %w", err)
 	}
 	say := func(event string) (bool, error) {
-		at := fmt.Sprintf("%s?info_hash=%s&peer_id=-XX0000-comesandgoes&port=1&left=0&compact=1&event=%s", t.HTTP(), percent(raw), event)
+		at := fmt.Sprintf("%s?info_hash=%s&peer_id=-XX0000-comesandgoes&port=1&left=0&compact=1&event=%s", t.HTTP(), strings.ReplaceAll(url.QueryEscape(string(raw)), "+", "%20"), event)
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 		if err != nil {
 			return false, err
@@ -222,15 +222,6 @@ func (t *OpenTracker) serves(ctx context.Context, hash string) error {
 	}
 	_, err = say("stopped")
 	return err
-}
-
-// percent writes bytes for a query, each as %XX.
-func percent(b []byte) string {
-	var out strings.Builder
-	for _, c := range b {
-		fmt.Fprintf(&out, "%%%02x", c)
-	}
-	return out.String()
 }
 
 // HTTP is the announce URL over HTTP.
